@@ -1,0 +1,1 @@
+"""Declarative configuration: schema, loading, secrets."""

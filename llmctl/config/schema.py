@@ -1,0 +1,104 @@
+"""The configuration's shape. Extensions (providers, routing strategies) keep their own options; see `Extension`.
+
+Descriptions are the text of the generated reference (docs/reference/configuration.md) and of the JSON Schema.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from llmctl.config.units import parse_bytes, parse_seconds
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
+Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0)]
+Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0)]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are errors, and a loaded configuration does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Extension(BaseModel):
+    """A `kind` and that kind's own options, which `build` decodes; config knows nothing more about them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str = Field(description="Which implementation; its own options stand beside this key.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but `kind`, not yet decoded."""
+        return dict(self.model_extra or {})
+
+
+class ServerConfig(Section):
+    """Where the gateway listens and what it lets in."""
+
+    host: str = Field("127.0.0.1", description="Address to bind. Anything but loopback needs at least one key.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to bind; 0 takes a free one and prints it.")
+    workers: int = Field(1, ge=1, le=64, description="Processes sharing the port.")
+    max_body: Bytes = Field(10 * 1024**2, description="Largest request body; over it is 413.")
+    max_header: Bytes = Field(32 * 1024, ge=1024, description="Largest request head; over it is 431.")
+    header_timeout: Seconds = Field(10.0, gt=0, description="A request's head must arrive within this.")
+    body_timeout: Seconds = Field(30.0, gt=0, description="A request's body must arrive within this.")
+    keep_alive: Seconds = Field(75.0, gt=0, description="An idle client connection is closed after this.")
+    request_timeout: Seconds = Field(600.0, gt=0, description="Deadline for a whole exchange, retries included.")
+    drain_timeout: Seconds = Field(30.0, description="After SIGTERM, streams may finish within this.")
+
+
+class ModelConfig(Section):
+    """A model clients can ask for by its key's name."""
+
+    provider: Name = Field(description="Name of an entry in `providers`.")
+    model: str | None = Field(None, min_length=1, description="What the provider calls it; the same name if absent.")
+
+
+class KeyConfig(Section):
+    """A virtual key. Make one with `llmctl keys new`; only its salted hash stands here."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{4,32}$")] = Field(description="The public part of the key.")
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{32}:[0-9a-f]{64}$")] = Field(
+        description="`salt:hash` in hex, as printed by `llmctl keys new`."
+    )
+    tenant: Name = Field("default", description="Who the key belongs to. Tenants never see each other's data.")
+    models: list[str] | None = Field(None, description="Models and routes it may ask for; all if absent.")
+    expires: datetime | None = Field(None, description="RFC 3339 time after which it is refused.")
+    admin: bool = Field(False, description="May also read /metrics from another host.")
+
+
+class RecordsConfig(Section):
+    """The record store: one JSON line per exchange."""
+
+    dir: str = Field(".llmctl/records", description="Folder for the segments, relative to the working directory.")
+    enabled: bool = Field(True, description="Write records to disk.")
+    content: Literal["redacted", "none"] = Field(
+        "redacted", description="`redacted` keeps requests and answers with secrets removed; `none` keeps neither."
+    )
+    fsync: bool = Field(False, description="fsync after each batch. Survives power loss; costs throughput.")
+    flush_interval: Seconds = Field(0.05, gt=0, le=1, description="Longest time a record waits for its write.")
+    segment_bytes: Bytes = Field(64 * 1024**2, ge=4096, description="A segment is rotated at this size.")
+    queue_bytes: Bytes = Field(64 * 1024**2, ge=4096, description="Records waiting for the disk; over it they drop.")
+
+
+class TelemetryConfig(Section):
+    """Names used towards metrics and traces."""
+
+    semconv: Literal["gen_ai/1"] = Field("gen_ai/1", description="Version of the GenAI semantic conventions.")
+
+
+class Config(Section):
+    """The root of gateway.yaml."""
+
+    version: Literal[1] = Field(1, description="Version of this file's format.")
+    server: ServerConfig = Field(default_factory=ServerConfig, description="Where the gateway listens.")
+    providers: dict[Name, Extension] = Field(min_length=1, description="Upstreams, by name.")
+    models: dict[Name, ModelConfig] = Field(min_length=1, description="Models clients can ask for.")
+    routes: dict[Name, Extension] = Field(
+        default_factory=dict, description="Names that stand for a choice between models, by routing strategy."
+    )
+    keys: list[KeyConfig] = Field(default_factory=list, description="Virtual keys; none means loopback only.")
+    records: RecordsConfig = Field(default_factory=RecordsConfig, description="The record store.")
+    telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig, description="Metrics and traces.")

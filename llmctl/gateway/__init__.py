@@ -1,0 +1,1 @@
+"""The path of an exchange, and what builds, runs and reloads it."""

@@ -1,0 +1,1 @@
+"""Frozen types that everything shares; no I/O."""

@@ -1,0 +1,70 @@
+"""What travels along the path: one client request, what was decided about it, and what came back."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from llmctl.model.chat import Answer, Chunk, Operation
+from llmctl.model.json import JsonObject
+from llmctl.model.record import Attempt, CacheOutcome, Decision, Failure, GuardResult, StageTime, State
+from llmctl.model.trace import Trace
+from llmctl.model.usage import NO_USAGE, UNPRICED, Cost, Usage
+
+Dialect = Literal["openai", "anthropic", "responses"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling. `models` is None where every model is allowed."""
+
+    key: str
+    tenant: str
+    models: frozenset[str] | None = None
+    admin: bool = False
+    expires: float | None = None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The only thing stages pass on. Times are the clock's monotonic seconds unless the name says otherwise.
+
+    `raw` is the client's own body while it is still the encoding of `payload`; a stage that changes `payload`
+    sets it to None. `whole` or `chunks` is set by the upstream stage (or the cache), never both.
+    """
+
+    id: str
+    operation: Operation
+    dialect: Dialect
+    payload: JsonObject
+    raw: bytes | None
+    trace: Trace
+    started: float
+    wall: float
+    deadline: float
+    credential: str | None = None
+    stream: bool = False
+    requested_model: str = ""
+    principal: Principal | None = None
+    decision: Decision | None = None
+    provider: str = ""
+    served_model: str = ""
+    attempts: list[Attempt] = field(default_factory=list)
+    stages: list[StageTime] = field(default_factory=list)
+    guards: list[GuardResult] = field(default_factory=list)
+    cache: CacheOutcome | None = None
+    whole: Answer | None = None
+    chunks: AsyncIterator[list[Chunk]] | None = None
+    usage: Usage = NO_USAGE
+    cost: Cost = UNPRICED
+    state: State | None = None
+    failure: Failure | None = None
+    http_status: int = 200
+    committed: bool = False
+    first_chunk_at: float | None = None
+    chunk_count: int = 0
+    finish_reason: str | None = None
+    transcript: bytes | None = None
+
+    def us(self, at: float) -> int:
+        """Microseconds from the start of the exchange to `at`."""
+        return int((at - self.started) * 1e6)

@@ -1,0 +1,131 @@
+"""The one record an exchange leaves. Log lines, metrics, spans and reports are all derived from it.
+
+Times within an exchange are integer microseconds since its start, named `*_us`.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.json import Decoder
+
+from llmctl.model.usage import NO_USAGE, UNPRICED, Cost, Usage
+
+VERSION = 1
+
+State = Literal["ok", "blocked", "failed", "aborted"]
+
+
+class StageTime(Struct, frozen=True):
+    """When a stage of the path ran."""
+
+    name: str
+    start_us: int
+    duration_us: int
+
+
+class Attempt(Struct, frozen=True, omit_defaults=True):
+    """One call of one provider. `first_byte_us` is when its answer began, since the exchange's start."""
+
+    provider: str
+    model: str
+    start_us: int
+    duration_us: int = 0
+    first_byte_us: int | None = None
+    status: int | None = None
+    error: str | None = None
+    span_id: str = ""
+
+
+class GuardResult(Struct, frozen=True, omit_defaults=True):
+    """What a guard judged (`verdict`) and, apart from it, what was done (`action`)."""
+
+    guard: str
+    direction: Literal["input", "output"]
+    verdict: str
+    action: str
+    score: float | None = None
+    reason: str = ""
+    category: str = ""
+    duration_us: int = 0
+
+
+class Decision(Struct, frozen=True, omit_defaults=True):
+    """Why this model. `propensity` is the probability with which the strategy takes this choice."""
+
+    model: str
+    strategy: str
+    reason: str
+    propensity: float = 1.0
+
+
+class CacheOutcome(Struct, frozen=True, omit_defaults=True):
+    """What the cache said."""
+
+    kind: str
+    similarity: float | None = None
+    age_s: float | None = None
+
+
+class Failure(Struct, frozen=True, omit_defaults=True):
+    """What the client was told, or would have been."""
+
+    code: str
+    message: str
+    status: int
+    type: str = ""
+
+
+class Record(Struct, frozen=True, omit_defaults=True):
+    """One exchange, from first byte in to last byte out.
+
+    `started` is seconds since the epoch; `overhead_us` is the duration minus the union of the attempts;
+    `request` and `response` are the JSON that went in and came out, secrets redacted, or absent.
+    """
+
+    id: str
+    started: float
+    duration_us: int
+    state: State
+    http_status: int
+    v: int = VERSION
+    trace_id: str = ""
+    span_id: str = ""
+    parent_span_id: str = ""
+    tenant: str = ""
+    key: str = ""
+    policy: str = ""
+    dialect: str = ""
+    operation: str = ""
+    stream: bool = False
+    requested_model: str = ""
+    model: str = ""
+    provider: str = ""
+    served_model: str = ""
+    decision: Decision | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    stages: list[StageTime] = field(default_factory=list)
+    guards: list[GuardResult] = field(default_factory=list)
+    cache: CacheOutcome | None = None
+    usage: Usage = NO_USAGE
+    cost: Cost = UNPRICED
+    ttft_us: int | None = None
+    overhead_us: int = 0
+    chunks: int = 0
+    finish_reason: str | None = None
+    failure: Failure | None = None
+    request: Any = None
+    response: Any = None
+
+
+def overhead_us(duration_us: int, attempts: list[Attempt]) -> int:
+    """Microseconds of `duration_us` in which no attempt was running: duration minus the union of the attempts."""
+    if len(attempts) == 1:
+        return duration_us - attempts[0].duration_us
+    covered, end = 0, 0
+    for start, stop in sorted((a.start_us, a.start_us + a.duration_us) for a in attempts):
+        covered += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return duration_us - covered
+
+
+decoder = Decoder(Record)

@@ -1,0 +1,41 @@
+"""Tokens by bucket, and what they cost. The buckets partition: each token is in exactly one, so each is priced once."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+UsageSource = Literal["none", "provider", "estimated"]
+CostStatus = Literal["exact", "estimated", "partial", "unpriced"]
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """Token counts. `input` excludes cached reads and writes; `output` excludes reasoning."""
+
+    input: int = 0
+    cached_read: int = 0
+    cached_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+    source: UsageSource = "none"
+
+    @property
+    def prompt(self) -> int:
+        """All tokens read by the model."""
+        return self.input + self.cached_read + self.cached_write
+
+    @property
+    def completion(self) -> int:
+        """All tokens written by the model."""
+        return self.output + self.reasoning
+
+
+class Cost(Struct, frozen=True, omit_defaults=True):
+    """US dollars for one exchange. `unpriced` means no price is known: it is never a zero price."""
+
+    usd: float | None = None
+    status: CostStatus = "unpriced"
+    price_version: str = ""
+
+
+NO_USAGE = Usage()
+UNPRICED = Cost()

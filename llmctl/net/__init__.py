@@ -1,0 +1,1 @@
+"""HTTP/1.1 to upstreams, and server-sent events."""

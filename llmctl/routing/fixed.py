@@ -1,0 +1,30 @@
+"""One model, always."""
+
+from random import Random
+from typing import ClassVar
+
+from pydantic import Field
+
+from llmctl.model.exchange import Exchange
+from llmctl.model.record import Decision
+from llmctl.routing.base import StrategyOptions
+
+
+class FixedOptions(StrategyOptions):
+    """Options of `fixed`."""
+
+    model: str = Field(description="Name of an entry in `models`.")
+
+
+class Fixed:
+    """Sends everything to one model; what a model's own name stands for."""
+
+    Options: ClassVar[type[StrategyOptions]] = FixedOptions
+
+    def __init__(self, options: FixedOptions) -> None:
+        self.models = (options.model,)
+        self._decision = Decision(options.model, "fixed", "named")
+
+    def choose(self, exchange: Exchange, random: Random) -> Decision:
+        """Always the same decision, with propensity 1."""
+        return self._decision

@@ -1,0 +1,1 @@
+"""Wire formats and the HTTP server; nothing else knows ASGI."""

@@ -1,0 +1,1 @@
+"""The record store, metrics, and the operational log."""
