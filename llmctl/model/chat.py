@@ -158,6 +158,7 @@ class AnswerBody(Struct):
     model: str | None = None
     choices: list[Choice] = []
     usage: WireUsage | None = None
+    data: msgspec.Raw = msgspec.Raw(b"")
     error: Any = None
 
 

@@ -22,7 +22,7 @@ class Fixed:
     Options: ClassVar[type[StrategyOptions]] = FixedOptions
 
     def __init__(self, options: FixedOptions) -> None:
-        self.models = (options.model,)
+        self.models: tuple[str, ...] = (options.model,)
         self._decision = Decision(options.model, "fixed", "named")
 
     def choose(self, exchange: Exchange, random: Random) -> Decision:

@@ -1,0 +1,158 @@
+"""Makes a gateway from a configuration. Everything that can fail fails here, before anything is live."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from pydantic import BaseModel
+
+from llmctl.clock import Clock, SystemClock
+from llmctl.config import keys
+from llmctl.config.load import Loaded, decode
+from llmctl.errors import ConfigError
+from llmctl.gateway.gateway import Gateway
+from llmctl.gateway.pipeline import Pipeline
+from llmctl.gateway.prices import Priced, price_list
+from llmctl.gateway.stages.auth import Auth, Key, Keyring
+from llmctl.gateway.stages.read import Read
+from llmctl.gateway.stages.record import Sink, WriteRecord
+from llmctl.gateway.stages.respond import Respond
+from llmctl.gateway.stages.route import Route
+from llmctl.gateway.stages.upstream import Target, Upstream
+from llmctl.model.exchange import Principal
+from llmctl.model.pricing import PriceList
+from llmctl.net.transport import Transport
+from llmctl.providers import TABLE as PROVIDERS
+from llmctl.providers.base import Provider
+from llmctl.routing import TABLE as STRATEGIES
+from llmctl.routing.base import Strategy
+from llmctl.routing.fixed import Fixed, FixedOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a gateway is given rather than makes; shared by the gateways before and after a reload."""
+
+    transport: Transport
+    clock: Clock
+    random: Random
+    sinks: Sequence[Sink]
+    bug: Callable[[str, BaseException], None]
+
+
+def build(loaded: Loaded, around: Surroundings) -> Gateway:
+    """A gateway that is ready to `start`. Raises ConfigError with every finding."""
+    config = loaded.config
+    trouble: list[str] = []
+    providers, bases = _providers(loaded, trouble)
+    routes = _routes(loaded, trouble)
+    if trouble:
+        raise ConfigError(trouble)
+    targets: dict[str, Target] = {}
+    priced: dict[str, Priced] = {}
+    for name, entry in config.models.items():
+        provider, model = providers[entry.provider], entry.model or name
+        targets[name] = Target(provider, model, provider.transport or around.transport)
+        priced[name] = Priced(config.providers[entry.provider].kind, bases[entry.provider], model)
+    prices = price_list(priced, around.clock)
+    keyring = _keyring(loaded, around.clock)
+    route = Route(routes, around.random)
+    keep = config.records.enabled and config.records.content == "redacted"
+    pipeline = _pipeline(loaded, around, keyring, route, targets, prices, keep_content=keep)
+    return Gateway(loaded, pipeline, keyring, route, tuple(providers.values()), around)
+
+
+def _pipeline(
+    loaded: Loaded,
+    around: Surroundings,
+    keyring: Keyring,
+    route: Route,
+    targets: Mapping[str, Target],
+    prices: PriceList,
+    *,
+    keep_content: bool,
+) -> Pipeline:
+    """The path, in order."""
+    stages = (
+        Auth(keyring),
+        Read(),
+        route,
+        Upstream(targets, around.clock, around.random),
+        Respond(around.clock, prices, keep_content=keep_content),
+    )
+    closing = (WriteRecord(loaded.digest, around.clock, around.sinks, keep_content=keep_content),)
+    return Pipeline(stages, closing, around.clock, around.bug)
+
+
+def check(loaded: Loaded) -> None:
+    """Build and throw away. Raises ConfigError."""
+    build(loaded, Surroundings(_Nowhere(), SystemClock(), Random(0), (), lambda request_id, error: None))
+
+
+class _Nowhere:
+    """The transport of a gateway that is only checked."""
+
+    async def send(self, request: Any) -> Any:
+        raise AssertionError("a gateway that is only checked was asked to send")
+
+
+def _providers(loaded: Loaded, trouble: list[str]) -> tuple[dict[str, Provider], dict[str, str | None]]:
+    providers: dict[str, Provider] = {}
+    bases: dict[str, str | None] = {}
+    for name, entry in loaded.config.providers.items():
+        path = ("providers", name)
+        if (options := _options(PROVIDERS, entry.kind, entry.options, loaded, path, trouble)) is None:
+            continue
+        try:
+            providers[name] = PROVIDERS[entry.kind](name, options)
+        except (ValueError, OSError) as error:
+            trouble.append(loaded.finding(path, str(error)))
+        given = "base_url" in options.model_fields_set
+        bases[name] = getattr(options, "base_url", None) if given else None
+    return providers, bases
+
+
+def _routes(loaded: Loaded, trouble: list[str]) -> dict[str, Strategy]:
+    models = loaded.config.models
+    routes: dict[str, Strategy] = {name: Fixed(FixedOptions(model=name)) for name in models}
+    for name, entry in loaded.config.routes.items():
+        path = ("routes", name)
+        if (options := _options(STRATEGIES, entry.kind, entry.options, loaded, path, trouble)) is None:
+            continue
+        strategy: Strategy = STRATEGIES[entry.kind](options)
+        for model in strategy.models:
+            if model not in models:
+                known = ", ".join(sorted(models))
+                trouble.append(loaded.finding(path, f"no model {model!r}; there are {known}"))
+        routes[name] = strategy
+    return routes
+
+
+def _options(
+    table: Mapping[str, type[Any]],
+    kind: str,
+    options: dict[str, Any],
+    loaded: Loaded,
+    path: tuple[str, ...],
+    trouble: list[str],
+) -> BaseModel | None:
+    """An extension's own options, decoded by its own model."""
+    if kind not in table:
+        trouble.append(loaded.finding((*path, "kind"), f"no kind {kind!r}; there are {', '.join(sorted(table))}"))
+        return None
+    try:
+        decoded: BaseModel = decode(table[kind].Options, options, loaded, path)
+    except ConfigError as error:
+        trouble.extend(error.findings)
+        return None
+    return decoded
+
+
+def _keyring(loaded: Loaded, clock: Clock) -> Keyring:
+    ring = {}
+    for entry in loaded.config.keys:
+        models = frozenset(entry.models) if entry.models is not None else None
+        expires = entry.expires.timestamp() if entry.expires is not None else None
+        ring[entry.id] = Key(Principal(entry.id, entry.tenant, models, entry.admin, expires), entry.hash)
+    return Keyring(ring, clock, keys.split, keys.verify)

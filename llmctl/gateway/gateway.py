@@ -1,0 +1,93 @@
+"""A built gateway: a value that runs exchanges, starts and stops what its providers need, and says how it is."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from llmctl.config.load import Loaded
+from llmctl.errors import LlmctlError
+from llmctl.gateway.client import Client
+from llmctl.gateway.pipeline import Pipeline
+from llmctl.gateway.stages.auth import Keyring
+from llmctl.gateway.stages.route import Route
+from llmctl.model.exchange import Exchange, Principal
+from llmctl.providers.base import Provider
+
+if TYPE_CHECKING:
+    from llmctl.gateway.build import Surroundings
+
+DRAIN_POLL = 0.05
+
+
+class Gateway:
+    """Made by `build`. One configuration, one gateway; a reload makes another."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        pipeline: Pipeline,
+        keyring: Keyring,
+        route: Route,
+        providers: tuple[Provider, ...],
+        around: "Surroundings",
+    ) -> None:
+        self.loaded = loaded
+        self.config = loaded.config
+        self.policy = loaded.digest
+        self.clock = around.clock
+        self.random = around.random
+        self._pipeline = pipeline
+        self._keyring = keyring
+        self._route = route
+        self._providers = providers
+
+    @property
+    def open(self) -> bool:
+        """True where no keys are configured, so anyone who reaches the port may call."""
+        return not self._keyring
+
+    @property
+    def in_flight(self) -> int:
+        """Exchanges under way."""
+        return self._pipeline.in_flight
+
+    async def run(self, exchange: Exchange, client: Client) -> None:
+        """Take an exchange along the path; leaves exactly one record."""
+        await self._pipeline.run(exchange, client)
+
+    async def refuse(self, exchange: Exchange, client: Client, error: LlmctlError) -> None:
+        """Answer and record what cannot enter the path."""
+        await self._pipeline.refuse(exchange, client, error)
+
+    def principal(self, credential: str | None) -> Principal:
+        """Whose key this is. Raises Unauthorized."""
+        return self._keyring.principal(credential)
+
+    def models(self, principal: Principal) -> list[str]:
+        """Models and routes this caller may ask for."""
+        return self._route.visible(principal)
+
+    async def start(self) -> None:
+        """Start what providers need; on failure stop what had started."""
+        started: list[Provider] = []
+        try:
+            for provider in self._providers:
+                await provider.start()
+                started.append(provider)
+        except BaseException:
+            for provider in started:
+                await provider.close()
+            raise
+
+    async def close(self, drain: float = 0.0) -> None:
+        """Wait up to `drain` seconds for exchanges under way, then stop the providers."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + drain
+        while self.in_flight and loop.time() < give_up:  # noqa: ASYNC110  # an event would cost every exchange
+            await asyncio.sleep(DRAIN_POLL)
+        for provider in self._providers:
+            await provider.close()
+
+    def unready(self) -> dict[str, str]:
+        """Providers that cannot answer now, with the reason."""
+        reasons = {provider.name: provider.unready() for provider in self._providers}
+        return {name: reason for name, reason in reasons.items() if reason is not None}

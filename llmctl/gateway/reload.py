@@ -1,0 +1,117 @@
+"""The gateway that is live, and its replacement: build the new one, start it, swap, drain the old.
+
+A configuration that cannot be loaded, built or started leaves the old gateway serving, and `failure` says why.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from llmctl.config.load import Loaded
+from llmctl.errors import LlmctlError
+from llmctl.gateway.build import Surroundings, build
+from llmctl.gateway.gateway import Gateway
+
+POLL = 1.0
+
+
+class Live:
+    """Holds the current gateway. `log` takes an event's name and its fields."""
+
+    def __init__(
+        self,
+        load: Callable[[], Loaded],
+        around: Surroundings,
+        log: Callable[..., None],
+        apply: Callable[[Loaded], None] = lambda loaded: None,
+    ) -> None:
+        """`apply` is told of each configuration that goes live, the first included."""
+        self._load = load
+        self._around = around
+        self._log = log
+        self._apply = apply
+        self._lock = asyncio.Lock()
+        self._draining: set[asyncio.Task[None]] = set()
+        self._seen: tuple[object, ...] = ()
+        self._gateway: Gateway | None = None
+        self.failure: str | None = None
+        self.loaded_at = 0.0
+        self.draining = False
+
+    @property
+    def gateway(self) -> Gateway:
+        """The current one."""
+        assert self._gateway is not None, "Live.start has not run"
+        return self._gateway
+
+    async def start(self, loaded: Loaded) -> None:
+        """Build and start the first gateway. Raises ConfigError."""
+        self._seen = _fingerprint(loaded)
+        await self._swap(loaded)
+
+    async def reload(self) -> bool:
+        """Replace the gateway by what the files say now; True if it went live."""
+        async with self._lock:
+            try:
+                loaded = self._load()
+                self._seen = _fingerprint(loaded)
+                if self._gateway is not None and loaded.digest == self.gateway.policy and self._same_secrets(loaded):
+                    self.failure = None
+                    return False
+                await self._swap(loaded)
+            except (LlmctlError, OSError) as error:
+                self.failure = str(error)
+                self._log("reload_failed", error=str(error), serving=self.gateway.policy)
+                return False
+            self.failure = None
+            self._log("reloaded", policy=loaded.digest)
+            return True
+
+    async def watch(self) -> None:
+        """Reload when one of the configuration's files changes. Runs until cancelled."""
+        while True:
+            await asyncio.sleep(POLL)
+            now = _fingerprint(self.gateway.loaded)
+            if now != self._seen:
+                self._seen = now
+                await self.reload()
+
+    async def close(self, drain: float) -> None:
+        """Stop for good."""
+        self.draining = True
+        await self.gateway.close(drain)
+        for task in self._draining:
+            task.cancel()
+        await asyncio.gather(*self._draining, return_exceptions=True)
+
+    def _same_secrets(self, loaded: Loaded) -> bool:
+        return loaded.secrets == self.gateway.loaded.secrets
+
+    async def _swap(self, loaded: Loaded) -> None:
+        new = build(loaded, self._around)
+        await new.start()
+        old, self._gateway = self._gateway, new
+        self.loaded_at = self._around.clock.wall()
+        self._apply(loaded)
+        if old is not None:
+            task = asyncio.create_task(self._retire(old))
+            self._draining.add(task)
+            task.add_done_callback(self._draining.discard)
+
+    async def _retire(self, old: Gateway) -> None:
+        try:
+            await old.close(old.config.server.request_timeout)
+        finally:
+            self._log("drained", policy=old.policy)
+
+
+def _fingerprint(loaded: Loaded) -> tuple[object, ...]:
+    return tuple((str(path), _stamp(path)) for path in sorted(loaded.sources))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -1,0 +1,51 @@
+"""The answer goes out, and is tallied as it passes."""
+
+from collections.abc import AsyncIterator
+
+from llmctl.clock import Clock
+from llmctl.gateway.client import Client
+from llmctl.gateway.tally import Tally
+from llmctl.model.chat import Chunk
+from llmctl.model.exchange import Exchange
+from llmctl.model.pricing import PriceList
+
+
+class Respond:
+    """The last stage of the path."""
+
+    name = "respond"
+
+    def __init__(self, clock: Clock, prices: PriceList, *, keep_content: bool) -> None:
+        self._now = clock.monotonic
+        self._prices = prices
+        self._keep_content = keep_content
+
+    async def run(self, exchange: Exchange, client: Client) -> None:
+        """Delivers `whole` or `chunks`; sets usage, cost and what the record keeps of the answer."""
+        if (answer := exchange.whole) is not None:
+            body = answer.body
+            exchange.first_chunk_at = self._now()
+            exchange.usage = answer.usage
+            exchange.served_model = body.model or ""
+            exchange.finish_reason = body.choices[0].finish_reason if body.choices else None
+            exchange.cost = self._prices.cost(exchange.decision, exchange.usage)
+            if self._keep_content and exchange.operation != "embedding":
+                exchange.transcript = answer.raw
+            await client.whole(exchange, answer)
+        elif (chunks := exchange.chunks) is not None:
+            tally = Tally(keep_content=self._keep_content)
+            try:
+                await client.stream(exchange, self._tallied(exchange, chunks, tally))
+            finally:
+                await chunks.aclose()  # type: ignore[attr-defined]  # every source of chunks is a generator
+                tally.settle(exchange)
+                exchange.cost = self._prices.cost(exchange.decision, exchange.usage)
+
+    async def _tallied(
+        self, exchange: Exchange, chunks: AsyncIterator[list[Chunk]], tally: Tally
+    ) -> AsyncIterator[list[Chunk]]:
+        async for batch in chunks:
+            if exchange.first_chunk_at is None:
+                exchange.first_chunk_at = self._now()
+            tally.add(batch)
+            yield batch

@@ -1,0 +1,146 @@
+"""Any server that speaks OpenAI's API: OpenAI, Azure, vLLM, TGI, Ollama, llama.cpp, OpenRouter."""
+
+from typing import ClassVar, Literal
+from urllib.parse import quote
+
+import msgspec
+from pydantic import Field, SecretStr
+
+from llmctl.errors import UpstreamProtocolError, UpstreamStatus
+from llmctl.model import chat
+from llmctl.model.chat import Answer, Chunk
+from llmctl.model.json import JsonObject, compact, encode
+from llmctl.net.sse import EventParser
+from llmctl.net.transport import Request
+from llmctl.providers.base import Call, ProviderOptions, StreamDecoder
+from llmctl.providers.http import Endpoint, HttpOptions, Stateless, status_error
+
+PATHS = {"chat": b"/chat/completions", "completion": b"/completions", "embedding": b"/embeddings"}
+
+
+class OpenAIOptions(HttpOptions):
+    """Options of `openai`."""
+
+    base_url: str = Field("https://api.openai.com/v1", description="URL up to and with `/v1`.")
+    api_key: SecretStr | None = Field(None, description="Key to send; write it as ${VARIABLE}.")
+    auth: Literal["bearer", "api-key"] = Field("bearer", description="How the key is sent; Azure takes `api-key`.")
+    organization: str | None = Field(None, description="OpenAI organization to bill.")
+    project: str | None = Field(None, description="OpenAI project to bill.")
+    api_version: str | None = Field(
+        None, description="Azure's dated API: `base_url` ends with /openai, the model names the deployment."
+    )
+    stream_usage: bool = Field(True, description="Ask for token counts in streams; false for servers that refuse to.")
+
+
+def headers_of(options: OpenAIOptions) -> dict[str, str]:
+    """The headers that carry who we are."""
+    headers: dict[str, str] = {}
+    if options.api_key is not None:
+        secret = options.api_key.get_secret_value()
+        headers |= {"authorization": f"Bearer {secret}"} if options.auth == "bearer" else {"api-key": secret}
+    if options.organization:
+        headers["openai-organization"] = options.organization
+    if options.project:
+        headers["openai-project"] = options.project
+    return headers
+
+
+class OpenAI(Stateless):
+    """Requests and answers pass through; only the model's name is exchanged, and usage asked for in streams."""
+
+    Options: ClassVar[type[ProviderOptions]] = OpenAIOptions
+
+    def __init__(self, name: str, options: OpenAIOptions) -> None:
+        self.name = name
+        self.options = options
+        self.endpoint = Endpoint.of(options.base_url, headers_of(options), options)
+        self._stream_usage = options.stream_usage
+        self._api_version = options.api_version
+
+    def request(self, call: Call) -> Request:
+        """The client's own body where nothing in it changes."""
+        path = PATHS[call.operation]
+        if self._api_version is not None:
+            deployment = quote(call.model, safe="").encode()
+            path = b"/deployments/%b%b?api-version=%b" % (deployment, path, quote(self._api_version).encode())
+        return self.endpoint.request(path, encode_request(call, stream_usage=self._stream_usage), call)
+
+    def answer(self, call: Call, body: bytes) -> Answer:
+        """The answer as it came."""
+        return decode_answer(self.name, call, body)
+
+    def decoder(self, call: Call) -> StreamDecoder:
+        """Chunks as they come."""
+        return OpenAIStream(self.name, call.payload.get("n") or 1)
+
+    def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamStatus:
+        """OpenAI's error object, or one of its common variations."""
+        return status_error(self.name, status, headers, body)
+
+
+def encode_request(call: Call, *, stream_usage: bool) -> bytes:
+    """The body to send."""
+    payload = call.payload
+    changes: JsonObject = {}
+    if payload.get("model") != call.model:
+        changes["model"] = call.model
+    if call.stream and stream_usage:
+        options = payload.get("stream_options") or {}
+        if options.get("include_usage") is not True:
+            changes["stream_options"] = {**options, "include_usage": True}
+    if not changes and call.raw is not None:
+        return call.raw
+    return encode({**payload, **changes} if changes else payload)
+
+
+def decode_answer(name: str, call: Call, body: bytes) -> Answer:
+    """A 200's body as an answer. Raises UpstreamProtocolError where it is not one."""
+    try:
+        answer = chat.answer(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UpstreamProtocolError(f"provider {name} answered 200 with what is not an answer: {error}") from None
+    complete = answer.body.data if call.operation == "embedding" else answer.body.choices
+    if not complete:
+        said = f" but an error: {answer.body.error!r:.500}" if answer.body.error else ""
+        raise UpstreamProtocolError(f"provider {name} answered 200 without an answer{said}")
+    return answer
+
+
+class OpenAIStream:
+    """Decodes `data:` events. `[DONE]` completes the answer, or `choices` finish reasons where a server sends none."""
+
+    def __init__(self, name: str, choices: int) -> None:
+        self.done = False
+        self._name = name
+        self._unfinished = choices
+        self._parser = EventParser()
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Chunks completed by `data`."""
+        chunks = []
+        for event in self._parser.feed(data):
+            text = event.data
+            if text == b"[DONE]":
+                self.done = True
+                continue
+            try:
+                chunk = chat.chunk(compact(text))
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise UpstreamProtocolError(
+                    f"provider {self._name} sent a chunk that is not a chat chunk: {error}"
+                ) from None
+            body = chunk.body
+            if body.error:
+                raise stream_error(self._name, body.error)
+            if body.choices and body.choices[0].finish_reason is not None:
+                self._unfinished -= 1
+                self.done = self.done or self._unfinished == 0
+            chunks.append(chunk)
+        return chunks
+
+
+def stream_error(name: str, error: object) -> UpstreamStatus:
+    """What an error object within a stream means; some servers send their status as `code`."""
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if isinstance(code, int) and 400 <= code < 600 else 502
+    return status_error(name, status, {}, encode({"error": error}))

@@ -1,0 +1,66 @@
+"""Everything that is not an exchange: health, readiness, metrics."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from llmctl.errors import LlmctlError, Unauthorized
+from llmctl.gateway.reload import Live
+
+Render = Callable[[str], tuple[bytes, str]]
+
+
+def admin_app(live: Live, render: Render) -> Starlette:
+    """The admin application. `render` gives the metrics for an Accept header, with their content type."""
+
+    async def healthz(request: Request) -> Response:
+        """Alive: the loop runs. Depends on nothing else, so that a dead dependency restarts nobody."""
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: Request) -> Response:
+        """Fit for traffic, or why not. A bad reload is told but does not take the old configuration out of service."""
+        gateway = live.gateway
+        reasons = gateway.unready()
+        if live.draining:
+            reasons["server"] = "draining"
+        state = {"ready": not reasons, "reasons": reasons, "policy": gateway.policy, "reload_error": live.failure}
+        return JSONResponse(state, status_code=200 if not reasons else 503)
+
+    async def metrics(request: Request) -> Response:
+        """Prometheus or OpenMetrics text. From this machine free, from elsewhere with an admin key."""
+        if not _from_here(request):
+            try:
+                _require_admin(live, request)
+            except LlmctlError as error:
+                return PlainTextResponse(f"{error.message}\n", status_code=error.http_status)
+        body, content_type = render(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    async def missing(request: Request, error: Exception) -> Response:
+        paths = "/v1/…, /healthz, /readyz, /metrics"
+        return JSONResponse(
+            {"error": {"message": f"nothing here; there are {paths}", "type": "not_found_error", "param": None,
+                       "code": "not_found"}},
+            status_code=404,
+        )  # fmt: skip
+
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return Starlette(routes=routes, exception_handlers={404: missing})
+
+
+def _from_here(request: Request) -> bool:
+    try:
+        return request.client is not None and ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+def _require_admin(live: Live, request: Request) -> None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    credential = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
+    if not live.gateway.principal(credential).admin:
+        raise Unauthorized("this needs a key with `admin: true`")

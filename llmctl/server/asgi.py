@@ -1,0 +1,174 @@
+"""The ASGI application: `/v1/*` straight to the gateway, everything else to the admin application."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from llmctl.errors import Forbidden, LlmctlError, MethodNotAllowed, UnknownPath
+from llmctl.gateway.gateway import Gateway
+from llmctl.gateway.reload import Live
+from llmctl.model import trace
+from llmctl.model.chat import Operation
+from llmctl.model.exchange import Dialect as DialectName
+from llmctl.model.exchange import Exchange
+from llmctl.model.json import encode
+from llmctl.server.anthropic import AnthropicDialect
+from llmctl.server.dialect import Dialect
+from llmctl.server.http_client import Headers, HttpClient, Receive, Send, error_headers
+from llmctl.server.openai import OpenAIDialect, error_envelope
+from llmctl.server.responses import ResponsesDialect
+
+Scope = dict[str, Any]
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_LOCAL_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A path under /v1 that starts an exchange."""
+
+    operation: Operation
+    name: DialectName
+    dialect: Dialect
+
+
+def endpoints() -> dict[str, Endpoint]:
+    """Path to what it does."""
+    return {
+        "/v1/chat/completions": Endpoint("chat", "openai", OpenAIDialect("chat")),
+        "/v1/completions": Endpoint("completion", "openai", OpenAIDialect("completion")),
+        "/v1/embeddings": Endpoint("embedding", "openai", OpenAIDialect("embedding")),
+        "/v1/responses": Endpoint("chat", "responses", ResponsesDialect()),
+        "/v1/messages": Endpoint("chat", "anthropic", AnthropicDialect()),
+    }
+
+
+class App:
+    """One ASGI callable for the process. Each request is served by the gateway that is live when it arrives."""
+
+    def __init__(self, live: Live, admin: Asgi, random: Random) -> None:
+        self._live = live
+        self._admin = admin
+        self._random = random
+        self._endpoints = endpoints()
+        self._unknown = Endpoint("chat", "openai", OpenAIDialect("chat"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; a client that hangs up cancels it."""
+        path: str = scope["path"]
+        endpoint = self._endpoints.get(path)
+        try:
+            if endpoint is not None and scope["method"] == "POST":
+                await self._exchange(scope, receive, send, endpoint, None)
+            elif path == "/v1/models" or path.startswith("/v1/models/"):
+                await self._models(scope, send)
+            elif endpoint is not None or path.startswith("/v1/"):
+                await self._exchange(scope, receive, send, endpoint or self._unknown, self._refusal(scope, endpoint))
+            else:
+                await self._admin(scope, receive, send)
+        except asyncio.CancelledError:
+            # The protocol cancels this task when its client has gone; there is nobody to answer.
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+
+    def _refusal(self, scope: Scope, endpoint: Endpoint | None) -> LlmctlError:
+        if endpoint is not None:
+            return MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}", allow="POST")
+        known = ", ".join((*self._endpoints, "/v1/models"))
+        return UnknownPath(f"no endpoint {scope['path'][:200]!r} here; there are {known}")
+
+    async def _exchange(
+        self, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint, refusal: LlmctlError | None
+    ) -> None:
+        gateway = self._live.gateway
+        exchange, declared, host = self._open(scope, gateway, endpoint)
+        policy, limit = gateway.policy.encode(), gateway.config.server.max_body
+        client = HttpClient(endpoint.dialect, scope, receive, send, gateway.clock, policy, limit, declared)
+        if refusal is None and gateway.open and not _LOCAL_HOST.fullmatch(host):
+            refusal = _rebound()
+        if refusal is None:
+            await gateway.run(exchange, client)
+        else:
+            await gateway.refuse(exchange, client, refusal)
+
+    def _open(self, scope: Scope, gateway: Gateway, endpoint: Endpoint) -> tuple[Exchange, int | None, bytes]:
+        """An exchange as far as the head tells, the declared content length, and the Host header."""
+        credential = request_id = parent = None
+        declared, host, state = None, b"", ""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                credential = _bearer(value) or credential
+            elif name == b"x-api-key":
+                credential = credential or value.decode("latin-1")
+            elif name == b"content-length":
+                declared = int(value)
+            elif name == b"host":
+                host = value
+            elif name == b"x-request-id":
+                request_id = value.decode("ascii") if _REQUEST_ID.fullmatch(value) else None
+            elif name == b"traceparent":
+                parent = value.decode("latin-1")
+            elif name == b"tracestate":
+                state = _printable(value)
+        clock = gateway.clock
+        now, wall = clock.monotonic(), clock.wall()
+        exchange = Exchange(
+            request_id or f"req_{int(wall * 1000):011x}{self._random.getrandbits(64):016x}",
+            endpoint.operation,
+            endpoint.name,
+            {},
+            None,
+            trace.start(parent, self._random, state),
+            now,
+            wall,
+            now + gateway.config.server.request_timeout,
+            credential,
+        )
+        return exchange, declared, host
+
+    async def _models(self, scope: Scope, send: Send) -> None:
+        """`GET /v1/models` and `/v1/models/{name}`, in OpenAI's shape."""
+        gateway = self._live.gateway
+        try:
+            if scope["method"] != "GET":
+                raise MethodNotAllowed(f"{scope['path'][:200]} takes GET, not {scope['method']}", allow="GET")
+            exchange, _, host = self._open(scope, gateway, self._unknown)
+            if gateway.open and not _LOCAL_HOST.fullmatch(host):
+                raise _rebound()
+            names = gateway.models(gateway.principal(exchange.credential))
+            created = int(self._live.loaded_at)
+            wanted = scope["path"][len("/v1/models/") :]
+            if wanted and wanted not in names:
+                raise UnknownPath(f"no model {wanted[:200]!r} here", code="model_not_found")
+            entries = [
+                {"id": name, "object": "model", "created": created, "owned_by": "llmctl"}
+                for name in ([wanted] if wanted else names)
+            ]
+            body, status = encode(entries[0] if wanted else {"object": "list", "data": entries}), 200
+            headers: Headers = []
+        except LlmctlError as error:
+            body, status, headers = error_envelope(error), error.http_status, error_headers(error)
+        headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _bearer(value: bytes) -> str | None:
+    scheme, _, token = value.decode("latin-1").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _printable(value: bytes) -> str:
+    """A `tracestate` fit to be sent on, or nothing."""
+    text = value.decode("latin-1")
+    return text if len(text) <= 512 and text.isascii() and text.isprintable() else ""
+
+
+def _rebound() -> Forbidden:
+    """Without keys the port is for programs on this machine, not for a web page whose name points at it."""
+    return Forbidden("without keys only requests for localhost are served (the Host header named another); add a key")

@@ -1,0 +1,141 @@
+"""uvicorn's HTTP protocol, with what a public port needs and uvicorn leaves out.
+
+A cap on the request's head, timeouts for clients that send slowly, and the cancellation of a request whose client
+has gone, so that its upstream call ends too.
+"""
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+LATE = "llmctl.late"  # in a request's scope: its body has not arrived in time
+
+
+class Limits:
+    """What `protocol` enforces; replaced as a whole on reload. Bytes and seconds."""
+
+    def __init__(self, max_header: int, header_timeout: float, body_timeout: float) -> None:
+        self.max_header = max_header
+        self.header_timeout = header_timeout
+        self.body_timeout = body_timeout
+
+
+class LimitsHolder:
+    """The limits that are live."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+
+
+def protocol(holder: LimitsHolder) -> type[HttpToolsProtocol]:
+    """The protocol class for a server whose limits `holder` has."""
+
+    class GatewayProtocol(_Protocol):
+        _holder = holder
+
+    return GatewayProtocol
+
+
+class _Protocol(HttpToolsProtocol):
+    _holder: LimitsHolder
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_size = 0
+        self._reading_since: float | None = None
+        self._in_head = True
+        self._slow_timer: asyncio.TimerHandle | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    # --- slow clients: one lazy timer per connection, as cheap as a comparison per request
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._begin_head()
+
+    def _begin_head(self) -> None:
+        self._head_size = 0
+        self._in_head = True
+        self._reading_since = self.loop.time()
+        if self._slow_timer is None:
+            self._slow_timer = self.loop.call_later(self._allowed(), self._on_slow_timer)
+
+    def _allowed(self) -> float:
+        limits = self._holder.limits
+        return limits.header_timeout if self._in_head else limits.body_timeout
+
+    def _on_slow_timer(self) -> None:
+        self._slow_timer = None
+        if self._reading_since is None or self.transport.is_closing():
+            return
+        left = self._reading_since + self._allowed() - self.loop.time()
+        if left > 0.001:
+            self._slow_timer = self.loop.call_later(left, self._on_slow_timer)
+        elif self._in_head:
+            self._refuse(b"408 Request Timeout", b"the request's head did not arrive in time")
+        elif self.cycle is not None:
+            # The request is known by now, so its refusal is the path's: wake its reader and let it see.
+            cast(dict[str, Any], self.cycle.scope)[LATE] = True
+            self.cycle.message_event.set()
+
+    def _refuse(self, status: bytes, message: bytes) -> None:
+        """An answer from below ASGI: there is no request yet to give it to."""
+        self._reading_since = None
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()
+            return
+        body = b'{"error":{"message":"%b","type":"invalid_request_error","param":null,"code":null}}' % message
+        self.transport.write(
+            b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (status, len(body), body)
+        )
+        self.transport.close()
+
+    # --- parsing
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_size += len(data)
+            if self._reading_since is None:
+                self._begin_head()
+                self._head_size = len(data)
+        super().data_received(data)
+        if self._in_head and self._head_size > self._holder.limits.max_header and not self.transport.is_closing():
+            self._refuse(b"431 Request Header Fields Too Large", b"the request's head is over server.max_header")
+
+    def on_headers_complete(self) -> None:
+        size = sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url)
+        if size > self._holder.limits.max_header:
+            self._refuse(b"431 Request Header Fields Too Large", b"the request's head is over server.max_header")
+            return
+        self._in_head = False
+        self._reading_since = self.loop.time()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._reading_since = None
+        self._in_head = True
+        self._head_size = 0
+        if self.cycle is not None:
+            super().on_message_complete()
+
+    # --- the running request
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        task = self._running = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._reading_since = None
+        if self._slow_timer is not None:
+            self._slow_timer.cancel()
+            self._slow_timer = None
+        if self._running is not None and not self._running.done():
+            self._running.cancel()

@@ -1,0 +1,114 @@
+"""Runs a gateway process: sockets, signals, reloads, and a drain that ends with exit code 0."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from random import Random
+
+import uvicorn
+
+from llmctl.config.load import Loaded
+from llmctl.config.schema import ServerConfig
+from llmctl.gateway.reload import Live
+from llmctl.server.admin import Render, admin_app
+from llmctl.server.asgi import App
+from llmctl.server.protocol import Limits, LimitsHolder, protocol
+
+BACKLOG = 2048
+
+Log = Callable[..., None]
+
+
+def listen(server: ServerConfig, *, reuse_port: bool = False) -> socket.socket:
+    """A bound socket. Raises OSError."""
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((server.host, server.port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def limits_of(loaded: Loaded) -> Limits:
+    """The part of the configuration that the protocol enforces."""
+    server = loaded.config.server
+    return Limits(server.max_header, server.header_timeout, server.body_timeout)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handling, which would end a drained process by the signal instead of with 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Process:
+    """One serving process around a `Live` that has been started."""
+
+    def __init__(
+        self,
+        live: Live,
+        limits: LimitsHolder,
+        sock: socket.socket,
+        render: Render,
+        random: Random,
+        log: Log,
+    ) -> None:
+        server = live.gateway.config.server
+        app = App(live, admin_app(live, render), random)
+        config = uvicorn.Config(
+            app,
+            http=protocol(limits),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            timeout_keep_alive=max(1, round(server.keep_alive)),
+            timeout_graceful_shutdown=max(1, round(server.drain_timeout)),
+            backlog=BACKLOG,
+            proxy_headers=False,
+        )
+        self._live = live
+        self._server = _Server(config)
+        self._sock = sock
+        self._log = log
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        watch = asyncio.create_task(self._live.watch())
+        try:
+            await self._server.serve(sockets=[self._sock])
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+            await self._live.close(drain=1.0)
+            self._log("stopped")
+
+    def stop(self) -> None:
+        """Take no more requests; let what is under way finish within `drain_timeout`. A second call stops at once."""
+        if self._live.draining:
+            self._server.force_exit = True
+        self._live.draining = True
+        self._log("draining", in_flight=self._live.gateway.in_flight)
+        self._server.should_exit = True
+
+    def _reload(self) -> None:
+        task = asyncio.create_task(self._live.reload())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
