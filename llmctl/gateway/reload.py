@@ -55,7 +55,7 @@ class Live:
             try:
                 loaded = self._load()
                 self._seen = _fingerprint(loaded)
-                if self._gateway is not None and loaded.digest == self.gateway.policy and self._same_secrets(loaded):
+                if self._gateway is not None and loaded.tree == self.gateway.loaded.tree:
                     self.failure = None
                     return False
                 await self._swap(loaded)
@@ -83,9 +83,6 @@ class Live:
         for task in self._draining:
             task.cancel()
         await asyncio.gather(*self._draining, return_exceptions=True)
-
-    def _same_secrets(self, loaded: Loaded) -> bool:
-        return loaded.secrets == self.gateway.loaded.secrets
 
     async def _swap(self, loaded: Loaded) -> None:
         new = build(loaded, self._around)

@@ -5,6 +5,7 @@ connection, conflicting framing) closes the connection, so that no answer can ev
 """
 
 import asyncio
+import select
 from collections.abc import AsyncIterator, Callable
 
 import httptools
@@ -13,14 +14,15 @@ from llmctl.errors import UpstreamError, UpstreamLost, UpstreamProtocolError, Up
 from llmctl.net.transport import Origin, Request
 
 MAX_HEAD = 64 * 1024
+MAX_JOINED = 16 * 1024
 PAUSE_ABOVE = 256 * 1024
 
 
 class Incoming:
     """The answer to one request; a `Response`. Outlives its connection's interest in it."""
 
-    __slots__ = ("_connection", "_failure", "_max_body", "_paused", "_size", "_streaming", "_waiter", "complete",
-                 "head_complete", "headers", "parts", "status")  # fmt: skip
+    __slots__ = ("_connection", "_failure", "_max_body", "_size", "_streaming", "_waiter", "complete",
+                 "head_complete", "headers", "parts", "paused", "status")  # fmt: skip
 
     def __init__(self, connection: "Connection", max_body: int) -> None:
         self.status = 0
@@ -31,7 +33,7 @@ class Incoming:
         self._size = 0
         self._max_body = max_body
         self._streaming = True
-        self._paused = False
+        self.paused = False
         self._failure: UpstreamError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._connection: Connection | None = connection
@@ -45,6 +47,7 @@ class Incoming:
         """The whole body."""
         self._streaming = False
         try:
+            self._check_size()
             while not self.complete:
                 self._resume()
                 await self._wait()
@@ -73,20 +76,23 @@ class Incoming:
         """Give the connection back if the answer is complete, else drop it."""
         if (connection := self._connection) is not None:
             self._connection = None
+            if not self.complete:
+                self.fail(UpstreamLost("the answer was closed before it was complete"))
+            elif self.paused:
+                connection.resume()
             connection.finish(clean=self.complete and self._failure is None)
 
     def body(self, data: bytes) -> None:
         """More of the body came."""
         self.parts.append(data)
         self._size += len(data)
-        if not self._streaming and self._size > self._max_body:
-            limit = f"{self._max_body:,} bytes"
-            raise UpstreamProtocolError(f"upstream's answer is over {limit}; raise max_response if that is expected")
-        if self._streaming and self._size > PAUSE_ABOVE and not self._paused and self._connection:
-            self._paused = True
+        if not self._streaming:
+            self._check_size()
+            return
+        if self._size > PAUSE_ABOVE and not self.paused and self._connection:
+            self.paused = True
             self._connection.pause()
-        if self._streaming:
-            self.wake()
+        self.wake()
 
     def fail(self, error: UpstreamError) -> None:
         """The answer will not be completed."""
@@ -98,6 +104,11 @@ class Incoming:
         """Let whoever waits look again."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _check_size(self) -> None:
+        if self._size > self._max_body:
+            limit = f"{self._max_body:,} bytes"
+            raise UpstreamProtocolError(f"upstream's answer is over {limit}; raise max_response if that is expected")
 
     async def _wait(self) -> None:
         if self._failure is not None:
@@ -111,8 +122,8 @@ class Incoming:
             raise self._failure
 
     def _resume(self) -> None:
-        if self._paused and self._connection:
-            self._paused = False
+        if self.paused and self._connection:
+            self.paused = False
             self._connection.resume()
 
 
@@ -134,6 +145,7 @@ class Connection(asyncio.Protocol):
         self._gone = gone
         self._idle_timeout = idle_timeout
         self._transport: asyncio.Transport | None = None
+        self._poll: select.poll | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._incoming: Incoming | None = None
         self._served = 0
@@ -141,7 +153,7 @@ class Connection(asyncio.Protocol):
         self._surplus = False
         self._keep_alive = True
         self._until_eof = False
-        self._head_size = 0
+        self._bodiless = 0  # bytes since the last piece of body: head, framing, trailers
         self._idle = 0.0
         self._deadline = 0.0
         self._phase = ""
@@ -151,12 +163,13 @@ class Connection(asyncio.Protocol):
 
     async def exchange(self, request: Request) -> Incoming:
         """Send `request` and wait for its answer's head."""
+        if self._transport is None:
+            raise UpstreamLost(f"{self.origin} closed the connection before the request was sent")
         incoming = self._incoming = Incoming(self, request.max_body)
         self.usable = self._answered = self._until_eof = False
-        self._head_size = 0
+        self._bodiless = 0
         self._idle, self._deadline = request.timeouts.idle, request.deadline
         self._expect("first_byte", request.timeouts.first_byte)
-        assert self._transport is not None
         self._transport.write(
             b"%b %b HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n%b"
             % (request.method, request.target, request.headers, len(request.body), request.body)
@@ -171,7 +184,11 @@ class Connection(asyncio.Protocol):
     def finish(self, *, clean: bool) -> None:
         """The exchange is over; keep the connection only if the answer was complete and nothing followed it."""
         self._incoming = None
-        if self._transport is None or not clean or not self._keep_alive or self._surplus or self._until_eof:
+        transport = self._transport
+        if transport is None or not clean or not self._keep_alive or self._surplus or self._until_eof:
+            self.close()
+            return
+        if transport.get_write_buffer_size():  # answered before it had the whole request
             self.close()
             return
         self._served += 1
@@ -183,8 +200,9 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Drop the connection now."""
         self.usable = False
-        if self._transport is not None:
-            self._transport.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -198,6 +216,15 @@ class Connection(asyncio.Protocol):
         """The reader has caught up."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+            self._expect("idle", self._idle)
+
+    def quiet(self) -> bool:
+        """Whether nothing has come since the answer: no bytes, no end. Asks the kernel, as our loop may be behind."""
+        if self._poll is None:
+            assert self._transport is not None
+            self._poll = select.poll()
+            self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not self._poll.poll(0)
 
     # --- time: one lazy timer per connection, moved only when something expires sooner than it fires
 
@@ -220,6 +247,9 @@ class Connection(asyncio.Protocol):
             self._timer = self._loop.call_at(self._expires, self._on_timer)
             return
         if self._incoming is not None:
+            if self._phase == "idle" and self._incoming.paused:  # we wait for the reader, not for the upstream
+                self._expect("idle", self._idle)
+                return
             phase = "the exchange's deadline passed" if self._phase == "total" else f"{self._phase} timeout"
             self._fail(UpstreamTimeout(f"{self.origin}: {phase} before the answer was complete", phase=self._phase))
         self.close()
@@ -243,13 +273,10 @@ class Connection(asyncio.Protocol):
             return
         self._answered = True
         try:
-            if not incoming.head_complete:
-                self._head_size += len(data)
-                self._parser.feed_data(data)
-                if self._head_size > MAX_HEAD and not incoming.head_complete:
-                    raise UpstreamProtocolError(f"{self.origin} sent a head of over {MAX_HEAD:,} bytes")
-            else:
-                self._parser.feed_data(data)
+            self._bodiless += len(data)
+            self._parser.feed_data(data)
+            if self._bodiless > MAX_HEAD and not incoming.complete:
+                raise self._long_head()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             ours = error.__context__  # httptools wraps what a callback raises
             if not isinstance(ours, UpstreamError):
@@ -261,14 +288,18 @@ class Connection(asyncio.Protocol):
             if incoming.head_complete and not incoming.complete:
                 self._expect("idle", self._idle)
 
+    def _long_head(self) -> UpstreamProtocolError:
+        return UpstreamProtocolError(f"{self.origin} sent headers or trailers of over {MAX_HEAD:,} bytes")
+
     def _broken(self, error: UpstreamError) -> None:
         self._fail(error)
         self.close()
 
     def eof_received(self) -> bool:
         """The upstream will send no more."""
-        if self._incoming is not None and self._until_eof and self._incoming.head_complete:
+        if self._incoming is not None and self._until_eof:
             self.on_message_complete()
+        self.close()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -297,12 +328,15 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header line."""
-        if self._surplus or self._incoming is None:
+        incoming = self._incoming
+        if incoming is None or incoming.head_complete:  # a trailer, or nobody asked
             return
-        headers = self._incoming.headers
+        headers = incoming.headers
         name = name.lower()
         if name in headers:
             value = headers[name] + b", " + value
+            if len(value) > MAX_JOINED:  # joining costs the square
+                raise self._long_head()
         headers[name] = value
 
     def on_headers_complete(self) -> None:
@@ -311,15 +345,16 @@ class Connection(asyncio.Protocol):
             return
         incoming = self._incoming
         status = self._parser.get_status_code()
-        if status == 101:
-            raise UpstreamProtocolError(f"{self.origin} answered 101 Switching Protocols; nobody asked it to")
+        if status == 101 or status < 100:
+            raise UpstreamProtocolError(f"{self.origin} answered {status}, which is no answer to this request")
         if status < 200:
             incoming.headers.clear()
             return
         headers = incoming.headers
+        if self._bodiless > MAX_HEAD and sum(len(name) + len(headers[name]) + 4 for name in headers) > MAX_HEAD:
+            raise self._long_head()
         incoming.status = status
         incoming.head_complete = True
-        self._keep_alive = self._parser.should_keep_alive()
         framed = b"content-length" in headers or b"transfer-encoding" in headers or status in (204, 304)
         self._until_eof = not framed
         incoming.wake()
@@ -327,6 +362,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the body, chunked framing removed."""
         if self._incoming is not None and not self._surplus:
+            self._bodiless = 0
             self._incoming.body(body)
 
     def on_message_complete(self) -> None:
@@ -335,4 +371,5 @@ class Connection(asyncio.Protocol):
         if incoming is None or self._surplus or not incoming.head_complete:
             return
         incoming.complete = True
+        self._keep_alive = self._parser.should_keep_alive()  # trailers can change it
         incoming.wake()

@@ -39,14 +39,17 @@ class Pool:
         while stack:
             connection = stack.pop()
             if connection.usable:
-                return connection
+                if connection.quiet():
+                    return connection
+                connection.close()
         return None
 
     async def _connect(self, request: Request) -> Connection:
         loop = asyncio.get_running_loop()
         origin = request.origin
-        budget = min(request.timeouts.connect, request.deadline - self._clock.monotonic())
-        with _connect_errors(origin, budget):
+        left = request.deadline - self._clock.monotonic()
+        budget = min(request.timeouts.connect, left)
+        with _connect_errors(origin, budget, "total" if left < request.timeouts.connect else "connect"):
             async with asyncio.timeout(budget):
                 _, connection = await loop.create_connection(
                     lambda: Connection(loop, origin, self._release, self._open.discard, self._idle_timeout),
@@ -55,7 +58,8 @@ class Pool:
                     ssl=origin.tls,
                     server_hostname=origin.host if origin.tls else None,
                 )
-        self._open.add(connection)
+        if connection.usable:  # it may be gone already
+            self._open.add(connection)
         return connection
 
     def _release(self, connection: Connection) -> None:
@@ -80,19 +84,19 @@ class Pool:
 
 
 @contextmanager
-def _connect_errors(origin: Origin, budget: float) -> Iterator[None]:
+def _connect_errors(origin: Origin, budget: float, phase: str) -> Iterator[None]:
     try:
         yield
     except UpstreamError:
         raise
     except TimeoutError:
         message = f"no connection to {origin} within {max(budget, 0):.3g} s; check base_url and the network"
-        raise UpstreamTimeout(message, phase="connect") from None
+        raise UpstreamTimeout(message, phase=phase) from None
     except ssl.SSLCertVerificationError as error:
         message = (
             f"{origin} showed a certificate that does not verify: {error.verify_message}; set ca_file if it is yours"
         )
         raise UpstreamConnectError(message) from None
-    except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
+    except (OSError, UnicodeError) as error:  # a name that cannot be encoded is a UnicodeError
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UpstreamConnectError(f"cannot connect to {origin}: {reason}; check base_url and the network") from None

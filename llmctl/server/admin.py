@@ -1,5 +1,6 @@
 """Everything that is not an exchange: health, readiness, metrics."""
 
+import asyncio
 from collections.abc import Callable
 from ipaddress import ip_address
 
@@ -37,7 +38,7 @@ def admin_app(live: Live, render: Render) -> Starlette:
                 _require_admin(live, request)
             except LlmctlError as error:
                 return PlainTextResponse(f"{error.message}\n", status_code=error.http_status)
-        body, content_type = render(request.headers.get("accept", ""))
+        body, content_type = await asyncio.to_thread(render, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
     async def missing(request: Request, error: Exception) -> Response:

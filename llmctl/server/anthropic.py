@@ -161,14 +161,15 @@ def _rest(block: JsonObject, *known: str) -> JsonObject:
     return {key: value for key, value in block.items() if key not in known}
 
 
-def _part(block: JsonObject, where: str) -> JsonObject:
+def _part(block: Any, where: str) -> JsonObject:
     """One block. What OpenAI's format has no word for keeps its own shape."""
+    if not isinstance(block, dict):
+        wrong(where, "must be an object with a type")
     kind = need(block, "type", str, where)
     if kind == "text":
         need(block, "text", str, where)
-        return block
     if kind not in ("image", "document"):
-        return block
+        return dict(block)
     source = need(block, "source", dict, where)
     if source.get("type") == "base64":
         data = need(source, "data", str, f"{where}.source")
@@ -176,7 +177,7 @@ def _part(block: JsonObject, where: str) -> JsonObject:
     elif source.get("type") == "url" and kind == "image":
         url = need(source, "url", str, f"{where}.source")
     else:
-        return block
+        return dict(block)
     if kind == "image":
         return {"type": "image_url", "image_url": {"url": url}, **_rest(block, "type", "source")}
     named = {"filename": block["title"]} if block.get("title") else {}
@@ -224,9 +225,9 @@ def _assistant(content: str | list[JsonObject], where: str) -> list[JsonObject]:
             last.setdefault("content", []).append(_part(block, at))
     for message in messages:
         message["content"] = _content(message["content"], where) if "content" in message else None
-        thoughts = [block.get("thinking") or "" for block in message.get("thinking_blocks") or []]
-        if any(thoughts):
-            message["reasoning_content"] = "".join(thoughts)
+        thoughts = (block.get("thinking") for block in message.get("thinking_blocks") or [])
+        if reasoning := "".join(thought for thought in thoughts if isinstance(thought, str)):
+            message["reasoning_content"] = reasoning
     return messages
 
 

@@ -118,7 +118,7 @@ def envelope(error: LlmctlError, request_id: str) -> bytes:
     return encode({"type": "error", "error": {"type": kind, "message": error.message}, "request_id": request_id})
 
 
-def event(name: str, **fields: Any) -> bytes:
+def event(name: str, /, **fields: Any) -> bytes:
     """One event, which repeats its name as `type`."""
     return frame(encode({"type": name, **fields}), name)
 

@@ -6,8 +6,12 @@ has gone, so that its upstream call ends too.
 
 import asyncio
 from typing import Any, cast
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from llmctl.server.cycle import Cycle, linger
 
 LATE = "llmctl.late"  # in a request's scope: its body has not arrived in time
 
@@ -45,6 +49,7 @@ class _Protocol(HttpToolsProtocol):
         self._head_size = 0
         self._reading_since: float | None = None
         self._in_head = True
+        self._refused = False
         self._slow_timer: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -82,6 +87,7 @@ class _Protocol(HttpToolsProtocol):
     def _refuse(self, status: bytes, message: bytes) -> None:
         """An answer from below ASGI: there is no request yet to give it to."""
         self._reading_since = None
+        self._refused = True
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.close()
             return
@@ -90,18 +96,20 @@ class _Protocol(HttpToolsProtocol):
             b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
             % (status, len(body), body)
         )
-        self.transport.close()
+        linger(self.transport)
 
     # --- parsing
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         if self._in_head:
             self._head_size += len(data)
             if self._reading_since is None:
                 self._begin_head()
                 self._head_size = len(data)
         super().data_received(data)
-        if self._in_head and self._head_size > self._holder.limits.max_header and not self.transport.is_closing():
+        if self._in_head and self._head_size > self._holder.limits.max_header and not self._refused:
             self._refuse(b"431 Request Header Fields Too Large", b"the request's head is over server.max_header")
 
     def on_headers_complete(self) -> None:
@@ -111,17 +119,47 @@ class _Protocol(HttpToolsProtocol):
             return
         self._in_head = False
         self._reading_since = self.loop.time()
-        super().on_headers_complete()
+        cycle = self._cycle()
+        before, self.cycle = self.cycle, cycle
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:  # pipelined: it waits its turn
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _cycle(self) -> Cycle:
+        scope: dict[str, Any] = cast(dict[str, Any], self.scope)
+        version = self.parser.get_http_version()
+        url = httptools.parse_url(self.url)
+        path = (url.path or b"/").decode("ascii", "replace")
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path or b"/"
+        scope["query_string"] = url.query or b""
+        return Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
 
     def on_body(self, body: bytes) -> None:
-        if not self.transport.is_closing():
+        if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._reading_since = None
         self._in_head = True
         self._head_size = 0
-        if self.cycle is not None:
+        if self.cycle is not None and not self._refused:
             super().on_message_complete()
 
     # --- the running request

@@ -230,6 +230,7 @@ def _tool_choice(choice: str | JsonObject) -> str | JsonObject:
         tools = [
             {"type": "function", "function": {"name": need(tool, "name", str, f"tool_choice.tools.{position}")}}
             for position, tool in enumerate(need(choice, "tools", list, "tool_choice"))
+            if isinstance(tool, dict)
         ]
         return {"type": "allowed_tools", "allowed_tools": {"mode": choice.get("mode") or "auto", "tools": tools}}
     wrong("tool_choice.type", f"{choice.get('type')!r} is not supported; use function or allowed_tools")

@@ -190,7 +190,7 @@ class ResponsesEncoder:
         final = self._items[-1:]
         return [item.whole(last if item in final and item.kind == "message" else "completed") for item in self._items]
 
-    def _event(self, name: str, **fields: Any) -> bytes:
+    def _event(self, name: str, /, **fields: Any) -> bytes:
         self._number += 1
         return frame(encode({"type": name, "sequence_number": self._number - 1, **fields}), name)
 

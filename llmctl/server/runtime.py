@@ -1,12 +1,19 @@
 """Puts a serving process together: what a gateway is given, the server around it, and the order of their ends."""
 
+import asyncio
 import gc
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from llmctl import __version__
 from llmctl.clock import SystemClock
 from llmctl.config.load import Loaded
 from llmctl.gateway.build import Surroundings
@@ -14,13 +21,16 @@ from llmctl.gateway.reload import Live
 from llmctl.net.pool import Pool
 from llmctl.server.protocol import LimitsHolder
 from llmctl.server.serve import Process, limits_of, listen
-from llmctl.server.supervisor import WorkerPipes
-from llmctl.telemetry.log import make_logger
+from llmctl.server.supervisor import Supervisor, WorkerPipes
+from llmctl.telemetry.log import Format, make_logger
 from llmctl.telemetry.metrics import MetricsSink
 from llmctl.telemetry.redact import Redactor
+from llmctl.telemetry.shared_metrics import SharedMetrics
 from llmctl.telemetry.store import RecordStore
 
-GC_THRESHOLD = (20_000, 20, 50)  # exchanges make few cycles; the default collects every 30 requests
+# An exchange makes next to no reference cycles, so the collector's default of every 700 allocations only costs time.
+GC_THRESHOLD = (50_000, 20, 100)
+PUBLISH_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +38,111 @@ class Settings:
     """What a serving process is told on its command line. `load` reads the files, overrides applied."""
 
     load: Callable[[], Loaded]
-    log_format: str
+    log_format: Format
     worker: WorkerPipes | None = None
     metrics_dir: Path | None = None
 
 
-async def serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int], None]) -> None:
-    """Run until told to stop. `on_listening` gets the bound port. Raises LlmctlError, OSError before it serves."""
-    raise NotImplementedError
+def serve_here(settings: Settings, loaded: Loaded, on_listening: Callable[[int], None]) -> None:
+    """Serve in this process until told to stop. Raises LlmctlError or OSError before it serves."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, loaded, on_listening))
+
+
+def run_workers(settings: Settings, loaded: Loaded, command: Sequence[str], on_listening: Callable[[int], None]) -> int:
+    """Supervise `server.workers` processes that each run `command` with the bound port; returns the exit code."""
+    server = loaded.config.server
+    listen(server).close()  # with SO_REUSEPORT alone a port that somebody else serves would go unnoticed
+    log = make_logger(settings.log_format, Redactor(loaded.secrets))
+    # Bound and never listening: it holds the port, which may have been chosen by the system, and gets no connections.
+    with listen(server, reuse_port=True) as held, tempfile.TemporaryDirectory(prefix="llmctl-metrics-") as metrics:
+        port = held.getsockname()[1]
+        overrides = ["--host", server.host, "--port", str(port), "--workers", str(server.workers)]
+
+        def worker(pipes: WorkerPipes) -> list[str]:
+            own = ["--worker-pipes", f"{pipes.parent},{pipes.ready}", "--metrics-dir", metrics]
+            return [*command, *overrides, *own]
+
+        supervisor = Supervisor(worker, server.workers, server.drain_timeout, log.info)
+        with asyncio.Runner() as runner:
+            return runner.run(supervisor.run(lambda: on_listening(port)))
+
+
+async def _serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int], None]) -> None:
+    clock, random = SystemClock(), Random()
+    redactor = Redactor(loaded.secrets)
+    log = make_logger(settings.log_format, redactor)
+    pool, limits = Pool(clock), LimitsHolder(limits_of(loaded))
+    store = RecordStore(loaded.config.records, redactor, clock, lambda message: log.warning("records", detail=message))
+    shared = SharedMetrics(settings.metrics_dir, clock) if settings.metrics_dir is not None else None
+    metrics = MetricsSink(
+        CollectorRegistry(), version=__version__, semconv_version=loaded.config.telemetry.semconv, shared=shared
+    )
+    metrics.watch(store)
+
+    def apply(new: Loaded) -> None:
+        redactor.learn(new.secrets)
+        limits.limits = limits_of(new)
+        config = new.config
+        upstream = (entry.model for entry in config.models.values() if entry.model is not None)
+        names = {*config.models, *config.routes, *upstream}
+        metrics.configure(models=names, providers=config.providers, policy=new.digest)
+
+    def bug(request_id: str, error: BaseException) -> None:
+        log.error("bug", request_id=request_id, exc_info=error)
+
+    sinks = (store, metrics) if loaded.config.records.enabled else (metrics,)
+    live = Live(settings.load, Surroundings(pool, clock, random, sinks, bug), log.info, apply)
+    metrics.gauge("llmctl_in_flight", "Exchanges under way.", lambda: live.gateway.in_flight)
+    sock = listen(loaded.config.server, reuse_port=settings.worker is not None)
+    try:
+        await live.start(loaded)
+        process = Process(live, limits, sock, metrics.render, random, log.info)
+
+        def ready() -> None:
+            port = sock.getsockname()[1]
+            log.info("listening", host=loaded.config.server.host, port=port, policy=loaded.digest, pid=os.getpid())
+            if settings.worker is not None:
+                _report_ready(settings.worker, process.stop)
+            on_listening(port)
+
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLD)
+        async with _publishing(metrics, wanted=shared is not None):
+            await process.run(ready)
+    finally:
+        sock.close()
+        pool.close()
+        store.close()
+        metrics.close()
+
+
+@asynccontextmanager
+async def _publishing(metrics: MetricsSink, *, wanted: bool) -> AsyncIterator[None]:
+    """While open, other workers' scrapes include this one."""
+
+    async def publish() -> None:
+        while True:
+            metrics.publish()
+            await asyncio.sleep(PUBLISH_EVERY)
+
+    task = asyncio.create_task(publish()) if wanted else None
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+
+
+def _report_ready(pipes: WorkerPipes, stop: Callable[[], None]) -> None:
+    """Tell the supervisor, and stop, once, when the supervisor's end of the pipe closes."""
+    os.write(pipes.ready, b"1")
+    os.close(pipes.ready)
+    loop = asyncio.get_running_loop()
+
+    def closed() -> None:
+        loop.remove_reader(pipes.parent)
+        stop()
+
+    loop.add_reader(pipes.parent, closed)

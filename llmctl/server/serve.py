@@ -45,9 +45,16 @@ def limits_of(loaded: Loaded) -> Limits:
 class _Server(uvicorn.Server):
     """uvicorn without its signal handling, which would end a drained process by the signal instead of with 0."""
 
+    on_ready: Callable[[], None] | None = None
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.on_ready is not None:
+            self.on_ready()
 
 
 class Process:
@@ -84,8 +91,9 @@ class Process:
         self._log = log
         self._tasks: set[asyncio.Task[object]] = set()
 
-    async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then drain."""
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Serve until SIGTERM or SIGINT, then drain. `on_ready` is called once connections are accepted."""
+        self._server.on_ready = on_ready
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)

@@ -1,0 +1,289 @@
+"""Prometheus metrics, all derived from records.
+
+Label values come only from the configuration and from tables in this file, so no client can add a series. Each
+combination's series are bound together once and then found by one look-up. The aliases of metrics are made at
+scrape time from the series they repeat; they cost a request nothing.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+
+from llmctl.model.record import Attempt, Record
+from llmctl.telemetry import semconv
+from llmctl.telemetry.series import Cell, Families, Family, Kind
+from llmctl.telemetry.shared_metrics import SharedMetrics
+
+OTHER = "other"
+NONE = "none"
+OVERHEAD_BUCKETS = tuple(25e-6 * 2**i for i in range(16))
+_OPERATIONS = {"chat": "chat", "completion": "text_completion", "embedding": "embeddings"}
+_DIALECTS = {name: name for name in ("openai", "anthropic", "responses")}
+_STATUSES = {
+    code: str(code)
+    for code in (
+        200,
+        400,
+        401,
+        402,
+        403,
+        404,
+        405,
+        408,
+        409,
+        413,
+        415,
+        422,
+        429,
+        431,
+        499,
+        500,
+        501,
+        502,
+        503,
+        504,
+        529,
+    )
+}
+_OUTCOMES = frozenset(
+    {"upstream_unreachable", "upstream_timeout", "upstream_connection_lost", "upstream_protocol_error"}
+    | {"upstream_error", "unsupported_by_provider", "client_closed_request"}
+)
+
+
+class Watched(Protocol):
+    """What is shown of a record store."""
+
+    @property
+    def written(self) -> int: ...  # noqa: D102
+    @property
+    def dropped(self) -> Mapping[str, int]: ...  # noqa: D102
+    @property
+    def queued_bytes(self) -> int: ...  # noqa: D102
+    @property
+    def lag_seconds(self) -> float: ...  # noqa: D102
+
+
+@dataclass(slots=True)
+class _Bound:
+    """The series of one combination of labels."""
+
+    requests: Cell
+    duration: Cell
+    prompt: Cell
+    completion: Cell
+    first_token: Cell
+    output_token: Cell
+    cost: Cell
+    tokens: tuple[Cell, Cell, Cell, Cell, Cell]
+
+
+class MetricsSink:
+    """A Sink that counts, and `/metrics`. It outlives reloads of the configuration: see `configure`.
+
+    With `shared`, a scrape shows the sum over all workers; somebody must then call `publish` every second.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, *, version: str, semconv_version: str, shared: SharedMetrics | None = None
+    ) -> None:
+        """Raises KeyError for a `semconv_version` that nobody wrote down."""
+        self._registry = registry
+        self._version = version
+        self._shared = shared
+        self._families: Families = {}
+        self._functions: list[tuple[Cell, Callable[[], float]]] = []
+        self._watched: Watched | None = None
+        self._models: dict[str, str] = {}
+        self._providers: dict[str, str] = {}
+        self._bound: dict[tuple[str, str, str, str, str], _Bound] = {}
+        self._attempts: dict[tuple[str, str, str, str], tuple[Cell, Cell]] = {}
+        self._declare(semconv.VERSIONS[semconv_version])
+        registry.register(self)
+
+    def configure(self, *, models: Iterable[str], providers: Iterable[str], policy: str) -> None:
+        """Take over the names that may be label values, at start and whenever the configuration was reloaded."""
+        self._models = {name: name for name in models}
+        self._providers = {"": NONE} | {name: name for name in providers}
+        self._info.cells.clear()
+        self._info.cell(self._version, policy).value = 1.0
+
+    def write(self, record: Record) -> None:
+        """Count `record`. Never raises."""
+        try:
+            self._count(record)
+        except Exception:  # a record nobody expected must not fail the request it is about
+            self._errors.value += 1
+
+    def close(self) -> None:
+        """Hand the counts over to the worker that comes next."""
+        if self._shared:
+            self._shared.close(self._refreshed())
+
+    def gauge(self, name: str, help_: str, function: Callable[[], float]) -> None:
+        """Show what `function` says at scrape time."""
+        self._functions.append((self._family(name, help_, "gauge").cell(), function))
+
+    def watch(self, store: Watched) -> None:
+        """Show `store`'s figures. Its counters are taken as they are: watch one store for life."""
+        self._watched = store
+        self.gauge("llmctl_records_lag_seconds", "Age of the oldest record that waits.", lambda: store.lag_seconds)
+        self.gauge("llmctl_records_queue_bytes", "Bytes that wait for the disk.", lambda: store.queued_bytes)
+        written = self._family("llmctl_records_written_total", "Records on disk.", "counter").cell()
+        self._functions.append((written, lambda: store.written))
+        self._family("llmctl_records_dropped_total", "Records dropped.", "counter", "reason")
+
+    def publish(self) -> None:
+        """Let the other workers' scrapes include this worker."""
+        if self._shared:
+            self._shared.publish(self._refreshed())
+
+    def collect(self) -> Iterator[Metric]:
+        """For the registry: every family, and the aliases."""
+        families = self._refreshed()
+        if self._shared:
+            families = self._shared.total(families)
+        for family in list(families.values()):
+            yield family.metric()
+        requests, duration = families["llmctl_requests_total"], families[self._names.server_duration]
+        yield requests.project("llm_requests_total", "counter", "model", "status").metric()
+        latency = duration.project("llm_latency_seconds", "histogram", self._names.model)
+        latency.labels = ("model",)
+        yield latency.metric()
+        yield families["llmctl_cost_dollars_total"].project("llm_cost_dollars", "unknown", "model").metric()
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """(body, content type) of `/metrics` for a request's `Accept`. Milliseconds: run it in a thread."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def _declare(self, names: semconv.Names) -> None:
+        self._names = names
+        labels = (names.operation, names.provider, names.model)
+        seconds, family = semconv.DURATION_BUCKETS, self._family
+        self._info = family("llmctl_build_info", "What is running.", "info", "version", "policy")
+        self._requests = family("llmctl_requests_total", "Requests.", "counter", "model", "status", "dialect")
+        self._duration = family(names.server_duration, "Time for a request.", "histogram", *labels, bounds=seconds)
+        self._client = family(names.client_duration, "Time for an attempt.", "histogram", *labels, bounds=seconds)
+        self._usage = family(
+            names.client_tokens, "Tokens used.", "histogram", *labels, names.kind_of_token, bounds=semconv.TOKEN_BUCKETS
+        )
+        self._first = family(
+            names.time_to_first, "Time to first token.", "histogram", *labels, bounds=semconv.FIRST_TOKEN_BUCKETS
+        )
+        self._per_token = family(
+            names.time_per_output, "Time per output token.", "histogram", *labels, bounds=semconv.OUTPUT_TOKEN_BUCKETS
+        )
+        self._overhead = family(
+            "llmctl_overhead_seconds", "Time not spent waiting upstream.", "histogram", bounds=OVERHEAD_BUCKETS
+        ).cell()
+        self._tried = family("llmctl_attempts_total", "Attempts.", "counter", "provider", "model", "outcome")
+        self._tokens = family("llmctl_tokens_total", "Tokens by bucket.", "counter", "model", "bucket")
+        self._cost = family("llmctl_cost_dollars_total", "US dollars, where a price is known.", "counter", "model")
+        self._errors = family("llmctl_metrics_errors_total", "Records that could not be counted.", "counter").cell()
+
+    def _family(self, name: str, help_: str, kind: Kind, *labels: str, bounds: tuple[float, ...] = ()) -> Family:
+        return self._families.setdefault(name, Family(name, help_, kind, labels, bounds))
+
+    def _refreshed(self) -> Families:
+        for cell, function in self._functions:
+            cell.value = float(function())
+        if self._watched:
+            dropped = self._families["llmctl_records_dropped_total"]
+            for reason, count in self._watched.dropped.items():
+                dropped.cell(reason).value = count
+        return self._families
+
+    def _count(self, record: Record) -> None:
+        status = record.failure.status if record.failure else record.http_status
+        models = self._models
+        key = (
+            models.get(record.model) or models.get(record.requested_model, OTHER),
+            self._providers.get(record.provider, OTHER),
+            _OPERATIONS.get(record.operation, OTHER),
+            _DIALECTS.get(record.dialect, OTHER),
+            _STATUSES.get(status) or _status_class(status),
+        )
+        bound = self._bound.get(key) or self._bind(*key)
+        bound.requests.value += 1
+        seconds = record.duration_us * 1e-6
+        cell = bound.duration
+        place = bisect_left(semconv.DURATION_BUCKETS, seconds)
+        cell.counts[place] += 1
+        cell.value += seconds
+        cell.trails[place] = (record.id, record.trace_id, seconds, record.started + seconds)
+        _observe(self._overhead, OVERHEAD_BUCKETS, record.overhead_us * 1e-6)
+        for attempt in record.attempts:
+            self._count_attempt(attempt, key[2])
+        usage = record.usage
+        if usage.source != "none":
+            self._count_tokens(record, bound)
+        if record.cost.usd is not None:
+            bound.cost.value += record.cost.usd
+        if record.ttft_us is not None:
+            _observe(bound.first_token, semconv.FIRST_TOKEN_BUCKETS, record.ttft_us * 1e-6)
+            if (more := usage.completion - 1) > 0:
+                pace = (record.duration_us - record.ttft_us) * 1e-6 / more
+                _observe(bound.output_token, semconv.OUTPUT_TOKEN_BUCKETS, pace)
+
+    def _count_tokens(self, record: Record, bound: _Bound) -> None:
+        usage = record.usage
+        fresh, read, written, output, reasoning = bound.tokens
+        fresh.value += usage.input
+        read.value += usage.cached_read
+        written.value += usage.cached_write
+        output.value += usage.output
+        reasoning.value += usage.reasoning
+        _observe(bound.prompt, semconv.TOKEN_BUCKETS, usage.input + usage.cached_read + usage.cached_write)
+        _observe(bound.completion, semconv.TOKEN_BUCKETS, usage.output + usage.reasoning)
+
+    def _count_attempt(self, attempt: Attempt, operation: str) -> None:
+        provider = self._providers.get(attempt.provider, OTHER)
+        model = self._models.get(attempt.model, OTHER)
+        outcome = "ok" if attempt.error is None else _outcome(attempt)
+        key = (provider, model, outcome, operation)
+        cells = self._attempts.get(key)
+        if cells is None:
+            cells = (self._tried.cell(provider, model, outcome), self._client.cell(operation, provider, model))
+            self._attempts[key] = cells
+        cells[0].value += 1
+        _observe(cells[1], semconv.DURATION_BUCKETS, attempt.duration_us * 1e-6)
+
+    def _bind(self, model: str, provider: str, operation: str, dialect: str, status: str) -> _Bound:
+        labels = (operation, provider, model)
+        fresh, read, written, output, reasoning = (
+            self._tokens.cell(model, bucket)
+            for bucket in ("input", "cached_read", "cached_write", "output", "reasoning")
+        )
+        bound = self._bound[model, provider, operation, dialect, status] = _Bound(
+            requests=self._requests.cell(model, status, dialect),
+            duration=self._duration.cell(*labels),
+            prompt=self._usage.cell(*labels, "input"),
+            completion=self._usage.cell(*labels, "output"),
+            first_token=self._first.cell(*labels),
+            output_token=self._per_token.cell(*labels),
+            cost=self._cost.cell(model),
+            tokens=(fresh, read, written, output, reasoning),
+        )
+        return bound
+
+
+def _observe(cell: Cell, bounds: tuple[float, ...], value: float) -> None:
+    cell.counts[bisect_left(bounds, value)] += 1
+    cell.value += value
+
+
+def _status_class(status: int) -> str:
+    return f"{status // 100}xx" if 200 <= status < 600 else OTHER
+
+
+def _outcome(attempt: Attempt) -> str:
+    """Of a failed attempt. `attempt.error` may be the provider's own word, which is no label."""
+    if attempt.status is not None and attempt.status >= 400:
+        return "rate_limited" if attempt.status == 429 else _status_class(attempt.status)
+    return attempt.error if attempt.error in _OUTCOMES else "error"

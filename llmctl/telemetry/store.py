@@ -1,0 +1,180 @@
+"""The record store's writing side: encoded and redacted on the loop, written to disk by one thread.
+
+Encoding in the thread would hold the interpreter's lock for whole batches and stall the loop; encoding one record
+at a time costs it microseconds. The loop only appends to a deque and adds to counters of its own: it takes no lock
+and wakes nobody. The thread looks every `flush_interval`.
+"""
+
+import errno
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from llmctl.clock import Clock
+from llmctl.config.schema import RecordsConfig
+from llmctl.model.record import Record
+from llmctl.telemetry.redact import Redactor
+from llmctl.telemetry.segments import SegmentWriter
+
+BATCH_BYTES = 1024**2
+WARN_EVERY = 60.0
+CLOSE_WITHIN = 5.0
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class RecordStore:
+    """A Sink that keeps records as JSON lines; at most `flush_interval` of them are lost to SIGKILL.
+
+    While the disk takes nothing, records wait up to `queue_bytes` and are dropped beyond it; writing is tried
+    again at every interval. `warn` is called from the writer's thread, at most once a minute.
+    """
+
+    def __init__(
+        self,
+        config: RecordsConfig,
+        redactor: Redactor,
+        clock: Clock,
+        warn: Callable[[str], None],
+        *,
+        segments: SegmentWriter | None = None,
+    ) -> None:
+        self._dir = config.dir
+        self._segments = segments or SegmentWriter(
+            Path(config.dir), clock, segment_bytes=config.segment_bytes, fsync=config.fsync
+        )
+        self._encode = msgspec.json.Encoder().encode
+        self._redact = redactor.redact
+        self._bare = config.content == "none"
+        self._clock = clock
+        self._warn = warn
+        self._interval = config.flush_interval
+        self._limit = config.queue_bytes
+        self._queue: deque[bytes] = deque()
+        # Each of these is written by one thread only, so none needs a lock: the loop's, then the writer's.
+        self._taken_bytes = 0
+        self._dropped = {"queue_full": 0, "disk_full": 0, "io_error": 0, "encode": 0, "shutdown": 0}
+        self._done_bytes = 0
+        self._written = 0
+        self._batch: list[bytes] = []
+        self._trouble = ""
+        self._drained_at = clock.monotonic()
+        self._warned_at = -WARN_EVERY
+        self._started = self._closed = False
+        self._stop = threading.Event()
+        # Started by the first record: a store that is built only to be checked, or before a fork, has no thread.
+        self._thread = threading.Thread(target=self._run, name="llmctl-records", daemon=True)
+
+    def write(self, record: Record) -> None:
+        """Queue `record`. Never raises and never blocks; drops are counted in `dropped` by reason."""
+        try:
+            if self._bare and (record.request is not None or record.response is not None):
+                record = msgspec.structs.replace(record, request=None, response=None)
+            line = self._encode(record)
+            if b"\n" in line:  # from a msgspec.Raw: in JSON only whitespace can be a bare newline
+                line = msgspec.json.format(line, indent=-1)
+            line = self._redact(line)
+        except Exception:  # a record nobody can encode must not fail the request it is about
+            self._dropped["encode"] += 1
+            return
+        size = len(line) + 1
+        if self._closed or self._taken_bytes - self._done_bytes + size > self._limit:
+            self._dropped["shutdown" if self._closed else self._trouble or "queue_full"] += 1
+            return
+        self._taken_bytes += size
+        self._queue.append(line)
+        if not self._started:
+            self._started = True
+            self._drained_at = self._clock.monotonic()
+            self._thread.start()
+
+    def close(self) -> None:
+        """Write what is queued, for at most `CLOSE_WITHIN` seconds; blocks that long where the disk does not answer."""
+        self._closed = True
+        if not self._started or self._stop.is_set():
+            return
+        self._stop.set()
+        self._thread.join(CLOSE_WITHIN)
+        self._dropped["shutdown"] += len(self._queue) + len(self._batch)
+
+    @property
+    def written(self) -> int:
+        """Records on disk."""
+        return self._written
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Records dropped, by reason: queue_full, disk_full, io_error, encode, shutdown."""
+        return dict(self._dropped)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait for the disk."""
+        return self._taken_bytes - self._done_bytes
+
+    @property
+    def lag_seconds(self) -> float:
+        """An upper bound on the age of the oldest record that waits; 0 if none does."""
+        return self._clock.monotonic() - self._drained_at if self.queued_bytes else 0.0
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            self._drain()
+        deadline = self._clock.monotonic() + CLOSE_WITHIN
+        while (self._queue or self._batch) and self._clock.monotonic() < deadline:
+            if not self._drain():
+                break
+        self._segments.close()
+
+    def _drain(self) -> bool:
+        """Write everything queued by now; false if the disk would not take it."""
+        now = self._clock.monotonic()
+        left = len(self._queue) + len(self._batch)
+        try:
+            while left > 0:
+                left -= self._write_batch()
+        except OSError as error:
+            self._trouble = "disk_full" if error.errno in _FULL else "io_error"
+            if error.errno not in _FULL:
+                self._segments.close()  # what ails this file may not ail the next
+            self._complain(now, f"records: cannot write to {self._dir}: {error.strerror or error}")
+            return False
+        except Exception as error:  # a bug here must not end the thread, or records would stop for good
+            self._trouble = "io_error"
+            self._complain(now, f"records: cannot write to {self._dir}: {error!r}")
+            return False
+        if self._trouble:
+            self._trouble = ""
+            self._tell(f"records: writing to {self._dir} again; dropped since start: {sum(self._dropped.values())}")
+        self._drained_at = now
+        return True
+
+    def _write_batch(self) -> int:
+        """Write up to BATCH_BYTES or one segment's rest, at least one line; returns the records written."""
+        held = sum(map(len, self._batch)) + len(self._batch)  # from a write that failed
+        room = min(BATCH_BYTES, self._segments.room(held or len(self._queue[0]) + 1)) - held
+        while self._queue and (room > len(self._queue[0]) or not self._batch):
+            line = self._queue.popleft()
+            room -= len(line) + 1
+            self._batch.append(line)
+        done = self._segments.append(b"\n".join([*self._batch, b""]))
+        count = 0
+        while done > 0:
+            done -= len(self._batch[count]) + 1
+            self._done_bytes += len(self._batch[count]) + 1
+            count += 1
+        del self._batch[:count]
+        self._written += count
+        return count
+
+    def _complain(self, now: float, what: str) -> None:
+        if now - self._warned_at >= WARN_EVERY:
+            self._warned_at = now
+            self._tell(f"{what}; {self.queued_bytes} bytes wait, dropped since start: {sum(self._dropped.values())}")
+
+    def _tell(self, message: str) -> None:
+        with suppress(Exception):  # a log that is broken too must not end the thread
+            self._warn(message)

@@ -1,0 +1,37 @@
+from typing import Any
+
+import pytest
+
+from llmctl.config.checks import advise, cross_check, is_loopback, typed_check
+from llmctl.config.schema import Config
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "a.localhost"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com", "", "localhost.example.com"])
+def test_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+def test_wrong_shapes_are_stepped_around() -> None:
+    wrong: Any
+    for wrong in (None, 1, "x", [], [1], {"a": 1}, {"a": {"provider": []}}, [{"id": [], "models": {}}]):
+        tree = dict.fromkeys(("server", "providers", "models", "routes", "keys"), wrong)
+        list(cross_check(tree))
+        list(advise(tree))
+
+
+def test_a_key_makes_any_address_acceptable() -> None:
+    assert [path for path, _ in cross_check({"server": {"host": "0.0.0.0"}})] == [("server", "host")]
+    assert not list(cross_check({"server": {"host": "0.0.0.0"}, "keys": [{"id": "abcd"}]}))
+
+
+def test_times_need_a_zone() -> None:
+    key = {"id": "abcd", "hash": "0" * 32 + ":" + "0" * 64, "expires": "2030-01-31T00:00:00"}
+    config = Config.model_validate(
+        {"providers": {"p": {"kind": "x"}}, "models": {"m": {"provider": "p"}}, "keys": [key, {**key, "expires": None}]}
+    )
+    assert [path for path, _ in typed_check(config)] == [("keys", 0, "expires")]

@@ -1,0 +1,104 @@
+"""Counters never go back while their supervisor lives, whoever dies."""
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from llmctl.clock import SystemClock
+from llmctl.telemetry.series import Families, Family
+from llmctl.telemetry.shared_metrics import STALE, SharedMetrics
+from llmctl.testing.clock import ManualClock
+
+
+def families(count: float, gauge: float = 0.0) -> Families:
+    requests = Family("requests_total", "", "counter", ("model",))
+    requests.cell("small").value = count
+    busy = Family("busy", "", "gauge")
+    busy.cell().value = gauge
+    times = Family("seconds", "", "histogram", (), (0.1, 1.0))
+    times.cell().counts[1] = int(count)
+    times.cell().value = count / 2
+    times.cell().trails[1] = ("req", "trace", 0.5, count)
+    return {f.name: f for f in (requests, busy, times)}
+
+
+def shown(shared: SharedMetrics, own: Families) -> tuple[float, float, list[int]]:
+    total = shared.total(own)
+    busy = total["busy"].cells.get(())
+    return total["requests_total"].cells["small",].value, busy.value if busy else 0.0, total["seconds"].cells[()].counts
+
+
+def test_sums_the_living(tmp_path: Path, clock: ManualClock) -> None:
+    a, b = SharedMetrics(tmp_path / "m", clock), SharedMetrics(tmp_path / "m", clock)
+    a.publish(families(5, 2))
+    assert shown(b, families(7, 1)) == (12, 3, [0, 12, 0])
+    assert b.total(families(7))["seconds"].cells[()].trails == {1: ("req", "trace", 0.5, 7.0)}
+
+
+def test_the_dead_keep_their_counters_and_lose_their_gauges(tmp_path: Path, clock: ManualClock) -> None:
+    a, b = SharedMetrics(tmp_path, clock), SharedMetrics(tmp_path, clock)
+    a.close(families(5, 2))
+    assert shown(b, families(7, 1)) == (12, 1, [0, 12, 0])
+
+
+def test_who_hangs_loses_gauges_only(tmp_path: Path, clock: ManualClock) -> None:
+    a, b = SharedMetrics(tmp_path, clock), SharedMetrics(tmp_path, clock)
+    a.publish(families(5, 2))
+    clock.advance(STALE)
+    assert shown(b, families(7, 1)) == (12, 1, [0, 12, 0])
+
+
+def test_successors_count_on_in_the_same_file(tmp_path: Path, clock: ManualClock) -> None:
+    watcher = SharedMetrics(tmp_path, clock)
+    for generation in range(10):
+        worker = SharedMetrics(tmp_path, clock)
+        assert shown(worker, families(1, 1))[0] == generation + 1
+        worker.close(families(1, 1))
+        assert shown(watcher, families(0))[:2] == (generation + 1, 0)
+    assert len(list(tmp_path.glob("*.slot"))) == 2
+
+
+def _worker(folder: str, ready: "multiprocessing.connection.Connection") -> None:
+    SharedMetrics(Path(folder), SystemClock()).publish(families(3, 1))
+    ready.send(True)
+    signal.pause()
+
+
+def test_a_killed_worker_leaves_its_slot_free(tmp_path: Path) -> None:
+    mine = SharedMetrics(tmp_path, SystemClock())
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_worker, args=(str(tmp_path), there))
+    process.start()
+    assert here.recv()
+    assert shown(mine, families(1, 1)) == (4, 2, [0, 4, 0])
+    assert process.pid
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    successor = SharedMetrics(tmp_path, SystemClock())
+    assert shown(successor, families(0)) == (3 + 1, 1, [0, 4, 0])
+    assert len(list(tmp_path.glob("*.slot"))) == 2
+
+
+def test_rubbish_and_other_versions_are_passed_over(tmp_path: Path, clock: ManualClock) -> None:
+    a, b = SharedMetrics(tmp_path, clock), SharedMetrics(tmp_path, clock)
+    (tmp_path / "9.slot").write_bytes(b"rubbish")
+    a.publish({"requests_total": Family("requests_total", "", "counter", ("other",), cells={})})
+    assert shown(b, families(7, 1)) == (7, 1, [0, 7, 0])
+
+
+def test_a_folder_that_went_away_is_no_outage(tmp_path: Path, clock: ManualClock) -> None:
+    shared = SharedMetrics(tmp_path / "m", clock)
+    for path in (tmp_path / "m").iterdir():
+        path.unlink()
+    (tmp_path / "m").rmdir()
+    assert shown(shared, families(7, 1)) == (7, 1, [0, 7, 0])
+
+
+def test_a_folder_that_cannot_be_is_an_error_at_start(tmp_path: Path, clock: ManualClock) -> None:
+    (tmp_path / "m").write_text("in the way")
+    with pytest.raises(OSError, match="exists"):
+        SharedMetrics(tmp_path / "m", clock)
