@@ -8,10 +8,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.rig.report import TICK
+
+Command = Sequence[str | Path]
 
 
 class BenchFailed(Exception):
@@ -47,7 +49,7 @@ def answers(port: int, path: str) -> bool:
 
 @contextmanager
 def process(
-    command: Sequence[str | Path],
+    command: Command,
     folder: Path,
     ready: Callable[[], bool],
     *,
@@ -86,14 +88,10 @@ def process(
 def _end(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             child.wait(10)
-        except subprocess.TimeoutExpired:
-            pass
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)  # whatever it left behind
-    except ProcessLookupError:
-        pass
     child.wait()
 
 

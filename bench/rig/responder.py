@@ -8,10 +8,10 @@ import uvloop
 
 _ID = '"id":"chatcmpl-mock","created":1750000000,"model":"mock"'
 _CHUNK = '{%s,"object":"chat.completion.chunk","choices":[{"index":0,"delta":%s,"finish_reason":%s}]}'
-_WHOLE = (
-    '{%s,"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"Hello from the '
-    'mock."},"finish_reason":"stop"}],"usage":{"prompt_tokens":38,"completion_tokens":5,"total_tokens":43}}' % _ID  # noqa: UP031
-).encode()
+_MESSAGE = '{"role":"assistant","content":"Hello from the mock."}'
+_USAGE = '{"prompt_tokens":38,"completion_tokens":5,"total_tokens":43}'
+_CHOICES = f'[{{"index":0,"message":{_MESSAGE},"finish_reason":"stop"}}]'
+_WHOLE = f'{{{_ID},"object":"chat.completion","choices":{_CHOICES},"usage":{_USAGE}}}'.encode()
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_WHOLE), _WHOLE)

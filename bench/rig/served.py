@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.rig.processes import answers, free_port, process
+from bench.rig.processes import Command, answers, free_port, process
 from llmctl.config.keys import new_key
 
 LLMCTL = Path(sys.executable).with_name("llmctl")
@@ -48,7 +48,7 @@ def served(scratch: Path, upstream: int | None, *, workers: int = 1) -> Iterator
     config = folder / "gateway.yaml"
     config.write_text(json.dumps(_config(folder, port, upstream, workers, entry)))
     begun = time.monotonic()
-    command = [LLMCTL, "serve", "--config", config]
+    command: Command = [LLMCTL, "serve", "--config", config]
     with process(command, folder, lambda: answers(port, "/readyz"), poll=0.002) as pid:
         yield Served(pid, port, key, time.monotonic() - begun)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from llmctl.providers.anthropic import Anthropic
 from llmctl.providers.gemini import Gemini
+from llmctl.providers.local import Local
 from llmctl.providers.openai import OpenAI
 from llmctl.providers.scripted import Scripted
 
@@ -12,5 +13,6 @@ TABLE: dict[str, type[Any]] = {
     "openai": OpenAI,
     "anthropic": Anthropic,
     "gemini": Gemini,
+    "local": Local,
     "scripted": Scripted,
 }

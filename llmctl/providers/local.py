@@ -37,8 +37,12 @@ class LocalOptions(HttpOptions):
     """Options of `local`."""
 
     path: str | None = Field(None, description="A GGUF file; SmolLM2-135M-Instruct, which comes packaged, if absent.")
-    context: int = Field(8192, ge=256, description="Tokens in memory, shared by all that is answered at one time.")
-    threads: int | None = Field(None, ge=1, le=256, description="CPU threads; as many as there are CPUs, at most 4.")
+    context: int = Field(
+        8192, ge=256, description="Longest conversation, in tokens. Memory is taken for `parallel` of them."
+    )
+    threads: int | None = Field(
+        None, ge=1, le=256, description="CPU threads; one less than there are CPUs, 1 to 4, if absent."
+    )
     parallel: int = Field(4, ge=1, le=64, description="Requests answered at one time; further ones wait.")
     embeddings: bool = Field(True, description="Serve /v1/embeddings too, with mean pooling.")
     embedding_tokens: int = Field(
@@ -125,12 +129,13 @@ class Local(OpenAI):
         return OpenAIOptions(base_url=f"http://127.0.0.1:{port}/v1", **self._http)
 
     def _command(self, options: LocalOptions) -> list[str]:
-        threads = options.threads or min(os.cpu_count() or 1, 4)
+        # llama.cpp's threads spin until the slowest is done: one that shares its CPU with the gateway slows all of them.
+        threads = options.threads or max(1, min((os.cpu_count() or 1) - 1, 4))
         command = [sys.executable, "-m", "llmctl.providers.local_child", "--model", str(self._file)]
         command += ["--alias", self._file.stem, "--context", str(options.context), "--threads", str(threads)]
         command += ["--parallel", str(options.parallel)]
         if options.embeddings:
             command += ["--embedding-batch", str(options.embedding_tokens)]
         if self._packaged:
-            command += ["--template", TEMPLATE]
+            command += ["--small-cache", "--template", TEMPLATE]
         return command

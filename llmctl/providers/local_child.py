@@ -19,9 +19,10 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m llmctl.providers.local_child")
     parser.add_argument("--model", required=True)
     parser.add_argument("--alias", required=True)
-    parser.add_argument("--context", type=int, required=True)
+    parser.add_argument("--context", type=int, required=True, help="tokens per slot")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--parallel", type=int, required=True)
+    parser.add_argument("--small-cache", action="store_true", help="keep keys and values in 8 bits")
     parser.add_argument("--embedding-batch", type=int, default=0, help="longest input to embed; 0 is no embeddings")
     parser.add_argument("--template", help="Jinja chat template to use instead of the model's")
     return parser.parse_args()
@@ -33,10 +34,12 @@ def _params(arguments: argparse.Namespace) -> xllamacpp.CommonParams:
     params.model_alias = {arguments.alias}
     params.hostnames = ["127.0.0.1"]
     params.port = 0
-    params.n_ctx = arguments.context
     params.n_parallel = arguments.parallel
-    # One pool of cells for all slots: a long conversation may use what others leave, and memory is paid for once.
-    params.kv_unified = True
+    # Each slot has cells of its own. Sharing them would take less, but one long conversation then fails the others.
+    params.n_ctx = arguments.context * arguments.parallel
+    params.kv_unified = False
+    if arguments.small_cache:
+        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_Q8_0
     params.cache_ram_mib = 0
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = arguments.threads
     params.n_gpu_layers = 0

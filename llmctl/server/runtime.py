@@ -12,6 +12,7 @@ from random import Random
 
 import uvloop
 from prometheus_client import CollectorRegistry
+from structlog.typing import FilteringBoundLogger
 
 from llmctl import __version__
 from llmctl.clock import SystemClock
@@ -63,9 +64,18 @@ def run_workers(settings: Settings, loaded: Loaded, command: Sequence[str], on_l
             own = ["--worker-pipes", f"{pipes.parent},{pipes.ready}", "--metrics-dir", metrics]
             return [*command, *overrides, *own]
 
-        supervisor = Supervisor(worker, server.workers, server.drain_timeout, log.info)
+        def ready() -> None:
+            _log_serving(log, loaded, port)
+            on_listening(port)
+
+        supervisor = Supervisor(worker, server.workers, server.drain_timeout, log.warning)
         with asyncio.Runner() as runner:
-            return runner.run(supervisor.run(lambda: on_listening(port)))
+            return runner.run(supervisor.run(ready))
+
+
+def _log_serving(log: FilteringBoundLogger, loaded: Loaded, port: int) -> None:
+    server = loaded.config.server
+    log.info("serving", host=server.host, port=port, workers=server.workers, policy=loaded.digest, pid=os.getpid())
 
 
 async def _serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int], None]) -> None:
@@ -101,9 +111,10 @@ async def _serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int
 
         def ready() -> None:
             port = sock.getsockname()[1]
-            log.info("listening", host=loaded.config.server.host, port=port, policy=loaded.digest, pid=os.getpid())
             if settings.worker is not None:
                 _report_ready(settings.worker, process.stop)
+            else:
+                _log_serving(log, loaded, port)
             on_listening(port)
 
         gc.collect()

@@ -55,7 +55,8 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Log `record` as an event that names its logger."""
         try:
-            self._logger.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
+            level = min(logging.CRITICAL, record.levelno // 10 * 10)  # structlog knows no levels in between
+            self._logger.log(level, record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
         except Exception:  # as every handler does
             self.handleError(record)
 

@@ -171,7 +171,7 @@ class MetricsSink:
         self._duration = family(names.server_duration, "Time for a request.", "histogram", *labels, bounds=seconds)
         self._client = family(names.client_duration, "Time for an attempt.", "histogram", *labels, bounds=seconds)
         self._usage = family(
-            names.client_tokens, "Tokens used.", "histogram", *labels, names.kind_of_token, bounds=semconv.TOKEN_BUCKETS
+            names.client_tokens, "Tokens used.", "histogram", *labels, names.direction, bounds=semconv.TOKEN_BUCKETS
         )
         self._first = family(
             names.time_to_first, "Time to first token.", "histogram", *labels, bounds=semconv.FIRST_TOKEN_BUCKETS
@@ -211,13 +211,13 @@ class MetricsSink:
         )
         bound = self._bound.get(key) or self._bind(*key)
         bound.requests.value += 1
-        seconds = record.duration_us * 1e-6
+        seconds = record.duration_us / 1e6
         cell = bound.duration
         place = bisect_left(semconv.DURATION_BUCKETS, seconds)
         cell.counts[place] += 1
         cell.value += seconds
         cell.trails[place] = (record.id, record.trace_id, seconds, record.started + seconds)
-        _observe(self._overhead, OVERHEAD_BUCKETS, record.overhead_us * 1e-6)
+        _observe(self._overhead, OVERHEAD_BUCKETS, record.overhead_us / 1e6)
         for attempt in record.attempts:
             self._count_attempt(attempt, key[2])
         usage = record.usage
@@ -226,9 +226,9 @@ class MetricsSink:
         if record.cost.usd is not None:
             bound.cost.value += record.cost.usd
         if record.ttft_us is not None:
-            _observe(bound.first_token, semconv.FIRST_TOKEN_BUCKETS, record.ttft_us * 1e-6)
+            _observe(bound.first_token, semconv.FIRST_TOKEN_BUCKETS, record.ttft_us / 1e6)
             if (more := usage.completion - 1) > 0:
-                pace = (record.duration_us - record.ttft_us) * 1e-6 / more
+                pace = (record.duration_us - record.ttft_us) / 1e6 / more
                 _observe(bound.output_token, semconv.OUTPUT_TOKEN_BUCKETS, pace)
 
     def _count_tokens(self, record: Record, bound: _Bound) -> None:
@@ -252,7 +252,7 @@ class MetricsSink:
             cells = (self._tried.cell(provider, model, outcome), self._client.cell(operation, provider, model))
             self._attempts[key] = cells
         cells[0].value += 1
-        _observe(cells[1], semconv.DURATION_BUCKETS, attempt.duration_us * 1e-6)
+        _observe(cells[1], semconv.DURATION_BUCKETS, attempt.duration_us / 1e6)
 
     def _bind(self, model: str, provider: str, operation: str, dialect: str, status: str) -> _Bound:
         labels = (operation, provider, model)

@@ -23,7 +23,7 @@ class Names:
     operation: str = "gen_ai_operation_name"
     provider: str = "gen_ai_provider_name"
     model: str = "gen_ai_request_model"
-    kind_of_token: str = "gen_ai_token_type"
+    direction: str = "gen_ai_token_type"
 
 
 VERSIONS = {"gen_ai/1": Names()}

@@ -6,6 +6,7 @@ types at scrape time.
 """
 
 from collections.abc import Iterable
+from string import ascii_letters, digits
 from typing import Literal
 
 import msgspec
@@ -15,6 +16,8 @@ from prometheus_client.samples import Exemplar, Sample
 Kind = Literal["counter", "gauge", "histogram", "info", "unknown"]
 Trail = tuple[str, str, float, float]
 """An exemplar: request id, trace id, value, epoch seconds."""
+# OpenMetrics allows 128 characters in all; and scrapers' parsers stumble over quotes, which a client may have sent.
+_PLAIN = frozenset(ascii_letters + digits + "-_.:/")
 _LONGEST_TRAIL = 128 - len("request_idtrace_id")
 
 
@@ -108,7 +111,7 @@ def _add(mine: Cell, other: Cell) -> None:
 
 
 def _exemplar(trail: Trail | None) -> Exemplar | None:
-    if trail is None or len(trail[0]) + len(trail[1]) > _LONGEST_TRAIL:  # OpenMetrics allows 128 characters in all
+    if trail is None or len(trail[0]) + len(trail[1]) > _LONGEST_TRAIL or not _PLAIN.issuperset(trail[0]):
         return None
     labels = {"request_id": trail[0], "trace_id": trail[1]} if trail[1] else {"request_id": trail[0]}
     return Exemplar(labels, trail[2], round(trail[3], 3))

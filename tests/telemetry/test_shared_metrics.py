@@ -1,8 +1,7 @@
 """Counters never go back while their supervisor lives, whoever dies."""
 
-import multiprocessing
-import os
-import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,25 +60,32 @@ def test_successors_count_on_in_the_same_file(tmp_path: Path, clock: ManualClock
     assert len(list(tmp_path.glob("*.slot"))) == 2
 
 
-def _worker(folder: str, ready: "multiprocessing.connection.Connection") -> None:
-    SharedMetrics(Path(folder), SystemClock()).publish(families(3, 1))
-    ready.send(True)
-    signal.pause()
+WORKER = """
+import signal, sys
+from pathlib import Path
+from llmctl.clock import SystemClock
+from llmctl.telemetry.series import Family
+from llmctl.telemetry.shared_metrics import SharedMetrics
+
+requests, busy = Family("requests_total", "", "counter", ("model",)), Family("busy", "", "gauge")
+requests.cell("small").value, busy.cell().value = 3, 1
+SharedMetrics(Path(sys.argv[1]), SystemClock()).publish({"requests_total": requests, "busy": busy})
+print("published", flush=True)
+signal.pause()
+"""
 
 
 def test_a_killed_worker_leaves_its_slot_free(tmp_path: Path) -> None:
     mine = SharedMetrics(tmp_path, SystemClock())
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_worker, args=(str(tmp_path), there))
-    process.start()
-    assert here.recv()
-    assert shown(mine, families(1, 1)) == (4, 2, [0, 4, 0])
-    assert process.pid
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    process = subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path)], stdout=subprocess.PIPE)
+    assert process.stdout
+    assert process.stdout.readline() == b"published\n"
+    assert shown(mine, families(1, 1)) == (4, 2, [0, 1, 0])
+    process.kill()
+    process.wait()
+    process.stdout.close()
     successor = SharedMetrics(tmp_path, SystemClock())
-    assert shown(successor, families(0)) == (3 + 1, 1, [0, 4, 0])
+    assert shown(successor, families(0)) == (4, 1, [0, 1, 0])
     assert len(list(tmp_path.glob("*.slot"))) == 2
 
 
