@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.rig.plan import Plan
 from bench.rig.processes import BenchFailed, Command, answers, cpu_seconds, free_port, process, rss_mb
 from bench.rig.report import Details, Section
-from bench.rig.served import MODEL
+from bench.rig.served import MODEL, served
 from bench.rig.throughput import CONNECTIONS, UPSTREAM
 from bench.rig.upstreams import nginx, nginx_proxy
 from bench.rig.wrk import middle, script, wrk
@@ -38,7 +38,7 @@ Start = Callable[[Plan, int], AbstractContextManager[Running | None]]
 
 
 def comparison(plan: Plan) -> Section:
-    """Each peer that is here; configured for the least it can do, with logging off where that can be asked for."""
+    """llmctl as `gateway` has it, with records; each peer that is here with the least to do that it can be given."""
     section = Section(UPSTREAM)
     with nginx(plan.scratch) as upstream:
         for name, start in PEERS.items():
@@ -62,6 +62,12 @@ def _measure(plan: Plan, name: str, running: Running) -> Details:
         details["cpu_us_per_request"] = round((cpu_seconds(running.pid) - before) / answered * 1e6, 1)
         details["rss_mb"] = round(rss_mb(running.pid), 1)
     return details
+
+
+@contextmanager
+def _llmctl(plan: Plan, upstream: int) -> Iterator[Running | None]:
+    with served(plan.scratch, upstream) as it:
+        yield Running(it.port, it.pid, it.authorization)
 
 
 @contextmanager
@@ -125,6 +131,7 @@ def _program(plan: Plan, name: str) -> Path | None:
 
 
 PEERS: dict[str, Start] = {
+    "llmctl": _llmctl,
     "nginx reverse proxy": _nginx_proxy,
     "vllm-router": _vllm_router,
     "portkey": _portkey,

@@ -55,8 +55,7 @@ def _alone(plan: Plan, count: int, chunks: int, gap_us: int) -> Details:
     with responder(plan.scratch, chunks, gap_us) as port:
         found = relay(Source(port, _DIRECT, chunks), count, settle=2, seconds=min(4.0, plan.seconds))
     row = _row([found])
-    del row["cpu_us_per_chunk"]
-    return row
+    return {name: value for name, value in row.items() if not name.startswith("cpu_us")}
 
 
 def _row(found: list[Relayed]) -> Details:
@@ -65,6 +64,8 @@ def _row(found: list[Relayed]) -> Details:
         "chunks_per_s": round(median(run.chunks_per_s for run in found)),
         "cpu_us_per_chunk": round(median(run.cpu_us_per_chunk for run in found), 2),
         "chunks_per_read": round(median(run.chunks_per_read for run in found), 2),
+        "reads_per_s": round(median(run.chunks_per_s / run.chunks_per_read for run in found)),
+        "cpu_us_per_read": round(median(run.cpu_us_per_chunk * run.chunks_per_read for run in found), 2),
         "reader_cores": round(median(run.client_cpu for run in found), 2),
         "streams_finished": sum(run.finished for run in found),
         "errors": sum(len(run.errors) for run in found),

@@ -74,11 +74,11 @@ class Anthropic(Stateless):
             raise stream_error(self.name, failure.error)
         message = read(self.name, _MESSAGE, body)
         usage = usage_of(message.usage) if message.usage is not None else None
-        return completion(Head(message.id, message.model or call.model), [choice_of(message)], usage)
+        return completion(Head(message.id, message.model or call.model, call.created), [choice_of(message)], usage)
 
     def decoder(self, call: Call) -> StreamDecoder:
         """A fresh decoder of Anthropic's events."""
-        return AnthropicStream(self.name, call.model)
+        return AnthropicStream(self.name, call.model, call.created)
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamStatus:
         """Anthropic's error envelope."""

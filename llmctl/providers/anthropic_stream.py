@@ -134,10 +134,10 @@ _EVENT = msgspec.json.Decoder(_Event)
 class AnthropicStream:
     """Decodes one stream. `message_stop` completes it; pings and blocks of server tools give no chunks."""
 
-    def __init__(self, provider: str, model: str) -> None:
+    def __init__(self, provider: str, model: str, created: int = 0) -> None:
         self.done = False
         self._provider = provider
-        self._head = Head("", model)
+        self._head = Head("", model, created)
         self._parser = EventParser()
         self._blocks: dict[int, Block] = {}
         self._calls = 0
@@ -154,7 +154,7 @@ class AnthropicStream:
     def _event(self, event: _Event) -> list[Chunk]:
         match event.type:
             case "message_start" if event.message is not None:
-                self._head = Head(event.message.id, event.message.model or self._head.model)
+                self._head = Head(event.message.id, event.message.model or self._head.model, self._head.created)
                 self._count(event.message.usage)
                 return [self._add({"role": "assistant", "content": ""})]
             case "content_block_start" if event.content_block is not None:

@@ -25,7 +25,9 @@ class ProviderOptions(BaseModel):
 class Call:
     """One attempt's input. `raw` is the client's own bytes where they still encode `payload` with this `model`.
 
-    `headers` are complete lines for this call alone (trace context, request id).
+    `headers` are complete lines for this call alone (trace context, request id). `created`, epoch seconds, is for
+    answers of providers that do not say when. `foreign` payloads were translated from another dialect, whose own
+    fields they may still carry; a client that speaks the inner dialect means every field it sends.
     """
 
     operation: Operation
@@ -35,6 +37,8 @@ class Call:
     deadline: float
     raw: bytes | None = None
     headers: bytes = b""
+    created: int = 0
+    foreign: bool = False
 
 
 class StreamDecoder(Protocol):

@@ -25,6 +25,7 @@ class Head(NamedTuple):
 
     id: str
     model: str
+    created: int = 0
 
 
 def data_url(url: str) -> DataUrl | None:
@@ -117,8 +118,8 @@ def read(provider: str, decoder: msgspec.json.Decoder[T], data: bytes) -> T:
 
 
 def completion(head: Head, choices: list[JsonObject], usage: JsonObject | None) -> Answer:
-    """A whole answer. `created` is 0: these providers do not say when, and a translator has no clock."""
-    body: JsonObject = {"id": head.id, "object": "chat.completion", "created": 0, "model": head.model}
+    """A whole answer."""
+    body: JsonObject = {"id": head.id, "object": "chat.completion", "created": head.created, "model": head.model}
     body["choices"] = choices
     if usage is not None:
         body["usage"] = usage
@@ -136,7 +137,7 @@ def usage_chunk(head: Head, usage: JsonObject) -> Chunk:
 
 
 def _chunk(head: Head, choices: list[JsonObject], usage: JsonObject | None) -> Chunk:
-    body: JsonObject = {"id": head.id, "object": "chat.completion.chunk", "created": 0, "model": head.model}
+    body: JsonObject = {"id": head.id, "object": "chat.completion.chunk", "created": head.created, "model": head.model}
     body["choices"] = choices
     if usage is not None:
         body["usage"] = usage

@@ -81,7 +81,7 @@ class Gemini(Stateless):
         if call.operation == "embedding":
             return self._embeddings(call, read(self.name, _EMBEDDINGS, body))
         reply = read(self.name, REPLY, body)
-        head = Head(reply.response_id or "", reply.model_version or call.model)
+        head = Head(reply.response_id or "", reply.model_version or call.model, call.created)
         choices = [self._choice(head, candidate) for candidate in reply.candidates]
         if (message := blocked(self.name, reply)) is not None:
             choices = [{"index": 0, "message": message, "finish_reason": "content_filter"}]
@@ -91,7 +91,7 @@ class Gemini(Stateless):
 
     def decoder(self, call: Call) -> StreamDecoder:
         """A fresh decoder of Gemini's events."""
-        return GeminiStream(self.name, call.model, call.payload.get("n") or 1)
+        return GeminiStream(self.name, call.model, call.payload.get("n") or 1, call.created)
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamStatus:
         """Google's error object. A key that it does not know is a 400 there, and our own fault."""

@@ -135,10 +135,10 @@ def piece(head: Head, part: Part, calls: int) -> JsonObject:
 class GeminiStream:
     """Decodes one stream. It is complete when every candidate has its finish reason."""
 
-    def __init__(self, provider: str, model: str, candidates: int) -> None:
+    def __init__(self, provider: str, model: str, candidates: int, created: int = 0) -> None:
         self.done = False
         self._provider = provider
-        self._head = Head("", model)
+        self._head = Head("", model, created)
         self._unfinished = candidates
         self._calls = [0] * candidates
         self._started: set[int] = set()
@@ -158,7 +158,9 @@ class GeminiStream:
             code = reply.error.get("code") if isinstance(reply.error, dict) else None
             status = code if isinstance(code, int) and 400 <= code < 600 else 502
             raise status_error(self._provider, status, {}, encode({"error": reply.error}))
-        self._head = Head(reply.response_id or self._head.id, reply.model_version or self._head.model)
+        self._head = self._head._replace(
+            id=reply.response_id or self._head.id, model=reply.model_version or self._head.model
+        )
         self._usage = reply.usage_metadata or self._usage
         chunks = []
         for candidate in reply.candidates:

@@ -139,7 +139,7 @@ def retry_after(headers: dict[bytes, bytes]) -> float | None:
 
 
 def status_error(name: str, status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamStatus:
-    """What an error answer in one of the usual JSON shapes means. Of a refusal of our credentials nothing is repeated."""
+    """What an error answer in one of the usual JSON shapes means; a refusal of our credentials is not quoted."""
     detail = _detail(body)
     message = detail.get("message")
     if status in (401, 403, 407):

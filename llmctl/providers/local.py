@@ -129,7 +129,7 @@ class Local(OpenAI):
         return OpenAIOptions(base_url=f"http://127.0.0.1:{port}/v1", **self._http)
 
     def _command(self, options: LocalOptions) -> list[str]:
-        # llama.cpp's threads spin until the slowest is done: one that shares its CPU with the gateway slows all of them.
+        # llama.cpp's threads spin until the slowest is done: one that shares a CPU with the gateway slows them all.
         threads = options.threads or max(1, min((os.cpu_count() or 1) - 1, 4))
         command = [sys.executable, "-m", "llmctl.providers.local_child", "--model", str(self._file)]
         command += ["--alias", self._file.stem, "--context", str(options.context), "--threads", str(threads)]

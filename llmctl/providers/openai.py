@@ -15,6 +15,16 @@ from llmctl.net.transport import Request
 from llmctl.providers.base import Call, ProviderOptions, StreamDecoder
 from llmctl.providers.http import Endpoint, HttpOptions, Stateless, status_error
 
+# What OpenAI's chat endpoint knows; its current reference is the source.
+NATIVE = frozenset(
+    {"model", "messages", "stream", "stream_options", "n", "temperature", "top_p", "max_tokens"}
+    | {"max_completion_tokens", "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format", "seed"}
+    | {"logprobs", "top_logprobs", "logit_bias", "presence_penalty", "frequency_penalty", "user", "store"}
+    | {"reasoning_effort", "verbosity", "prediction", "modalities", "audio", "prompt_cache_key", "safety_identifier"}
+)
+NATIVE_MESSAGE = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "refusal"})
+NATIVE_PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
+
 PATHS = {"chat": b"/chat/completions", "completion": b"/completions", "embedding": b"/embeddings"}
 
 
@@ -80,7 +90,7 @@ class OpenAI(Stateless):
 
 def encode_request(call: Call, *, stream_usage: bool) -> bytes:
     """The body to send."""
-    payload = call.payload
+    payload = native(call.payload) if call.foreign else call.payload
     changes: JsonObject = {}
     if payload.get("model") != call.model:
         changes["model"] = call.model
@@ -91,6 +101,26 @@ def encode_request(call: Call, *, stream_usage: bool) -> bytes:
     if not changes and call.raw is not None:
         return call.raw
     return encode({**payload, **changes} if changes else payload)
+
+
+def native(payload: JsonObject) -> JsonObject:
+    """`payload` without what another dialect left in it, which OpenAI would refuse."""
+    kept = {key: value for key, value in payload.items() if key in NATIVE}
+    kept["messages"] = [_native_message(message) for message in payload["messages"]]
+    if "tools" in kept:
+        functions = (tool for tool in kept["tools"] if tool.get("type") == "function")
+        kept["tools"] = [{"type": "function", "function": tool.get("function")} for tool in functions]
+    return kept
+
+
+def _native_message(message: JsonObject) -> JsonObject:
+    kept = {key: value for key, value in message.items() if key in NATIVE_MESSAGE}
+    if isinstance(content := kept.get("content"), list):
+        parts = (part for part in content if part.get("type") in NATIVE_PARTS)
+        kept["content"] = [{key: part[key] for key in ("type", part["type"]) if key in part} for part in parts]
+    if calls := kept.get("tool_calls"):
+        kept["tool_calls"] = [{key: call[key] for key in ("id", "type", "function") if key in call} for call in calls]
+    return kept
 
 
 def decode_answer(name: str, call: Call, body: bytes) -> Answer:

@@ -79,7 +79,6 @@ class _Bound:
     completion: Cell
     first_token: Cell
     output_token: Cell
-    cost: Cell
     tokens: tuple[Cell, Cell, Cell, Cell, Cell]
 
 
@@ -223,8 +222,8 @@ class MetricsSink:
         usage = record.usage
         if usage.source != "none":
             self._count_tokens(record, bound)
-        if record.cost.usd is not None:
-            bound.cost.value += record.cost.usd
+        if record.cost.usd is not None:  # the series begins with the first price: an unknown one is not zero
+            self._cost.cell(key[0]).value += record.cost.usd
         if record.ttft_us is not None:
             _observe(bound.first_token, semconv.FIRST_TOKEN_BUCKETS, record.ttft_us / 1e6)
             if (more := usage.completion - 1) > 0:
@@ -267,7 +266,6 @@ class MetricsSink:
             completion=self._usage.cell(*labels, "output"),
             first_token=self._first.cell(*labels),
             output_token=self._per_token.cell(*labels),
-            cost=self._cost.cell(model),
             tokens=(fresh, read, written, output, reasoning),
         )
         return bound

@@ -95,11 +95,12 @@ def cut(data: bytes, cuts: list[int]) -> list[bytes]:
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 PARTS = [
-    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 S\r\nupgrade: x\r\n", b"HTTP/1.1 204 N\r\n\r\n",
-    b"HTTP/1.1 099 N\r\n", b"HTTP/1.0 500 E\r\n", b"connection: close\r\n", b"connection: upgrade\r\n", b"\r\n", b"\r\n\r\n", b"\n",
-    b"content-length: 5\r\n", b"content-length: 0\r\n\r\n", b"transfer-encoding: chunked\r\n", b"5\r\nhello\r\n", b"0\r\n\r\n",
-    b"0\r\nx: y\r\n\r\n", b"hello", b"x: y\r\n", b"x:\r\n", CHUNKED, b"a" * 70_000, b"fffff\r\n",
-]  # fmt: skip # noqa: E501
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 S\r\nupgrade: x\r\n",
+    b"HTTP/1.1 204 N\r\n\r\n", b"HTTP/1.1 099 N\r\n", b"HTTP/1.0 500 E\r\n", b"connection: close\r\n",
+    b"connection: upgrade\r\n", b"\r\n", b"\r\n\r\n", b"\n", b"content-length: 5\r\n", b"content-length: 0\r\n\r\n",
+    b"transfer-encoding: chunked\r\n", b"5\r\nhello\r\n", b"0\r\n\r\n", b"0\r\nx: y\r\n\r\n", b"hello", b"x: y\r\n",
+    b"x:\r\n", CHUNKED, b"a" * 70_000, b"fffff\r\n",
+]  # fmt: skip
 anything = st.lists(st.sampled_from(PARTS) | st.binary(max_size=30), max_size=12).map(b"".join)
 
 

@@ -170,8 +170,8 @@ async def test_tls_not_verified(serve: Serve, pool: Pool, server_tls: ssl.SSLCon
     origin = await serve(plays(OK), tls=server_tls)
     with pytest.raises(UpstreamConnectError, match=r"does not verify.*self.signed"):
         await pool.send(post(Origin(origin.host, origin.port, ssl.create_default_context())))
+    tls = ssl.create_default_context(cafile=str(certificate))
     with pytest.raises(UpstreamConnectError, match=r"does not verify.*Hostname mismatch"):
-        tls = ssl.create_default_context(cafile=str(certificate))
         await pool.send(post(Origin("localhost", origin.port, tls)))
     await gone(pool)
 

@@ -62,6 +62,8 @@ class Upstream:
             exchange.deadline,
             exchange.raw,
             _headers(exchange, attempt.span_id),
+            int(exchange.wall),
+            exchange.dialect != "openai",
         )
         try:
             response = await target.transport.send(target.provider.request(call))
