@@ -35,6 +35,7 @@ SCENARIOS: dict[str, Callable[[Plan], Section]] = {
     "soak": soak,
     "comparison": comparison,
 }
+FIGURES = "all before mock upstreams on loopback; no model was called"
 WITHOUT_WRK = {"streams", "open_streams", "start"}
 
 
@@ -65,7 +66,7 @@ def report(plan: Plan, chosen: list[str]) -> int:
     facts: Details = {
         "machine": machine(),
         "commit": commit(),
-        "figures": "all before mock upstreams on loopback; no model was called",
+        "figures": FIGURES,
     }
     sections: dict[str, Details] = {}
     bars: list[Bar] = []

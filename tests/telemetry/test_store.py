@@ -289,7 +289,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path, record: MakeRecord) -> None:
             store.write(record(i))
             time.sleep(0.0002)
         assert store.dropped["disk_full"] > 0
-until(lambda: all(s.read_bytes().endswith(b"}\n") for s in RecordReader(folder / "r").segments()))
+        until(lambda: all(s.read_bytes().endswith(b"}\n") for s in RecordReader(folder / "r").segments()))
         (folder / "ballast").unlink()
         before = store.written
         until(lambda: store.written > before)
