@@ -16,7 +16,7 @@ import typer
 
 from llmctl.clock import SystemClock
 from llmctl.commands.options import JsonOption, print_json
-from llmctl.commands.waterfall import plain, print_record
+from llmctl.commands.traces_show import plain, print_record
 from llmctl.errors import StoreError, UsageError
 from llmctl.model.record import Record, State
 from llmctl.telemetry.reader import Filter, RecordReader, parse_when

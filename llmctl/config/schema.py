@@ -44,6 +44,7 @@ class ServerConfig(Section):
     max_header: Bytes = Field(32 * 1024, ge=1024, description="Largest request head; over it is 431.")
     header_timeout: Seconds = Field(10.0, gt=0, description="A request's head must arrive within this.")
     body_timeout: Seconds = Field(30.0, gt=0, description="A request's body must arrive within this.")
+    send_timeout: Seconds = Field(60.0, gt=0, description="A client that takes none of its answer for this is cut off.")
     keep_alive: Seconds = Field(75.0, gt=0, description="An idle client connection is closed after this.")
     request_timeout: Seconds = Field(600.0, gt=0, description="Deadline for a whole exchange, retries included.")
     drain_timeout: Seconds = Field(30.0, description="After SIGTERM, streams may finish within this.")

@@ -24,11 +24,12 @@ class Cycle(RequestResponseCycle):
     """Raises RuntimeError where the application breaks ASGI's rules."""
 
     _head: bytes = b""
+    send_timeout: float = 60.0
 
     async def send(self, message: Any) -> None:
         """Take one ASGI message from the application."""
         if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
+            await self._drain()
         if self.disconnected:
             return
         if not self.response_started:
@@ -41,6 +42,15 @@ class Cycle(RequestResponseCycle):
             self._continue(message.get("body", b""), message.get("more_body", False))
         else:
             raise RuntimeError(f"got {message['type']} after the response was complete")
+
+    async def _drain(self) -> None:
+        """Wait for the client to read; one that does not would hold its upstream's connection for ever."""
+        try:
+            async with asyncio.timeout(self.send_timeout):
+                await self.flow.drain()
+        except TimeoutError:
+            self.transport.abort()
+            await asyncio.sleep(self.send_timeout)  # the lost connection cancels this task first
 
     def _start(self, status: int, headers: Any) -> None:
         self.response_started = True

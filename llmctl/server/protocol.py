@@ -19,10 +19,11 @@ LATE = "llmctl.late"  # in a request's scope: its body has not arrived in time
 class Limits:
     """What `protocol` enforces; replaced as a whole on reload. Bytes and seconds."""
 
-    def __init__(self, max_header: int, header_timeout: float, body_timeout: float) -> None:
+    def __init__(self, max_header: int, header_timeout: float, body_timeout: float, send_timeout: float) -> None:
         self.max_header = max_header
         self.header_timeout = header_timeout
         self.body_timeout = body_timeout
+        self.send_timeout = send_timeout
 
 
 class LimitsHolder:
@@ -112,6 +113,9 @@ class _Protocol(HttpToolsProtocol):
         if self._in_head and self._head_size > self._holder.limits.max_header and not self._refused:
             self._refuse(b"431 Request Header Fields Too Large", b"the request's head is over server.max_header")
 
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(b"400 Bad Request", b"the request is not valid HTTP/1.1")
+
     def on_headers_complete(self) -> None:
         size = sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url)
         if size > self._holder.limits.max_header:
@@ -137,7 +141,7 @@ class _Protocol(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = url.path or b"/"
         scope["query_string"] = url.query or b""
-        return Cycle(
+        cycle = Cycle(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
@@ -150,6 +154,8 @@ class _Protocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        cycle.send_timeout = self._holder.limits.send_timeout
+        return cycle
 
     def on_body(self, body: bytes) -> None:
         if not self._refused:

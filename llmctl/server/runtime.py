@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -23,7 +24,7 @@ from llmctl.net.pool import Pool
 from llmctl.server.protocol import LimitsHolder
 from llmctl.server.serve import Process, limits_of, listen
 from llmctl.server.supervisor import Supervisor, WorkerPipes
-from llmctl.telemetry.log import Format, make_logger
+from llmctl.telemetry.log import Format, LogHandler, make_logger
 from llmctl.telemetry.metrics import MetricsSink
 from llmctl.telemetry.redact import Redactor
 from llmctl.telemetry.shared_metrics import SharedMetrics
@@ -73,6 +74,14 @@ def run_workers(settings: Settings, loaded: Loaded, command: Sequence[str], on_l
             return runner.run(supervisor.run(ready))
 
 
+def _route_logging(log: FilteringBoundLogger) -> None:
+    """The standard library's loggers that have something to say here, through ours. What a client sends is no error."""
+    for name, level in (("llmctl", logging.INFO), ("uvicorn.error", logging.ERROR), ("asyncio", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [LogHandler(log)], False
+        logger.setLevel(level)
+
+
 def _log_serving(log: FilteringBoundLogger, loaded: Loaded, port: int) -> None:
     server = loaded.config.server
     log.info("serving", host=server.host, port=port, workers=server.workers, policy=loaded.digest, pid=os.getpid())
@@ -82,6 +91,7 @@ async def _serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int
     clock, random = SystemClock(), Random()
     redactor = Redactor(loaded.secrets)
     log = make_logger(settings.log_format, redactor)
+    _route_logging(log)
     pool, limits = Pool(clock), LimitsHolder(limits_of(loaded))
     store = RecordStore(loaded.config.records, redactor, clock, lambda message: log.warning("records", detail=message))
     shared = SharedMetrics(settings.metrics_dir, clock) if settings.metrics_dir is not None else None

@@ -39,7 +39,7 @@ def listen(server: ServerConfig, *, reuse_port: bool = False) -> socket.socket:
 def limits_of(loaded: Loaded) -> Limits:
     """The part of the configuration that the protocol enforces."""
     server = loaded.config.server
-    return Limits(server.max_header, server.header_timeout, server.body_timeout)
+    return Limits(server.max_header, server.header_timeout, server.body_timeout, server.send_timeout)
 
 
 class _Server(uvicorn.Server):

@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+from llmctl.net.sse import frame
+from llmctl.testing.gateway import PlayedResponse, PlayedTransport
 from tests.server.conftest import Serve
-from tests.server.test_http_client import QUESTION, answering
+from tests.server.test_http_client import QUESTION, answering, no_wait
 
 CONFIG = """
     server: {port: 0, max_header: 2KiB, max_body: 64KiB, header_timeout: 0.3s, body_timeout: 0.3s}
@@ -17,6 +19,7 @@ CONFIG = """
 BODY = json.dumps(QUESTION).encode()
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
 SIZED = HEAD + b"content-length: %d\r\n" % len(BODY)
+EVENTS = {b"content-type": b"text/event-stream"}
 LAST = b"connection: close\r\n\r\n"
 
 
@@ -85,6 +88,23 @@ async def test_http_1_0_is_answered_and_closed(serve: Serve) -> None:
     async with serve(CONFIG, answering()) as gateway:
         answer = await gateway.raw(SIZED.replace(b"HTTP/1.1", b"HTTP/1.0") + b"\r\n" + BODY)
     assert b"200" in answer.split(b"\r\n")[0]
+
+
+async def test_a_client_that_does_not_read_is_cut_off(serve: Serve) -> None:
+    big = frame(b'{"choices":[{"index":0,"delta":{"content":"%b"}}]}' % (b"x" * 1_000_000))
+    transport = PlayedTransport(lambda _: PlayedResponse(200, EVENTS, [big] * 50, no_wait))
+    config = CONFIG.replace("port: 0", "port: 0, send_timeout: 0.3s")
+    body = json.dumps(QUESTION | {"stream": True}).encode()
+    async with serve(config, transport) as gateway:
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1)
+        writer.write(HEAD + b"content-length: %d\r\n\r\n" % len(body) + body)
+        for _ in range(300):
+            if gateway.sink.records:
+                break
+            await asyncio.sleep(0.01)
+        writer.close()
+    assert [record.state for record in gateway.sink.records] == ["aborted"]
+    assert transport.responses[0].closed
 
 
 async def test_an_answer_is_one_write(serve: Serve) -> None:
