@@ -45,6 +45,9 @@ def main() -> int:
     chosen = given.only or [name for name in SCENARIOS if name != "soak" and not (given.quick and name == "comparison")]
     if given.soak and "soak" not in chosen:
         chosen.append("soak")
+    if not sys.platform.startswith("linux"):
+        print("processes are measured from /proc, which only Linux has", file=sys.stderr)
+        return 1
     if missing := needed(chosen):
         print(f"{' and '.join(missing)} not found; on Debian: apt-get install {' '.join(missing)}", file=sys.stderr)
         return 1

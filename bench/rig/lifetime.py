@@ -51,7 +51,7 @@ def soak(plan: Plan) -> Section:
     """Half of what it can do, at a constant rate, for long."""
     section = Section(UPSTREAM)
     body = chat_body(MODEL)
-    with nginx(plan.scratch) as port, served(plan.scratch, port) as it:
+    with nginx(plan.scratch) as mock, served(plan.scratch, mock.port) as it:
         lua = script(plan.scratch, "soak", MODEL, it.authorization)
         warm_up(it, lua)
         capacity = wrk(it.port, lua, connections=CONNECTIONS, seconds=4).rate

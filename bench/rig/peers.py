@@ -44,7 +44,7 @@ def comparison(plan: Plan) -> Section:
         for name, start in PEERS.items():
             plan.say(f"comparison, {name}")
             try:
-                with start(plan, upstream) as running:
+                with start(plan, upstream.port) as running:
                     section.details[name] = "not installed" if running is None else _measure(plan, name, running)
             except BenchFailed as error:
                 section.details[name] = {"failed": str(error)[-600:]}
@@ -72,8 +72,8 @@ def _llmctl(plan: Plan, upstream: int) -> Iterator[Running | None]:
 
 @contextmanager
 def _nginx_proxy(plan: Plan, upstream: int) -> Iterator[Running | None]:
-    with nginx_proxy(plan.scratch, upstream) as port:
-        yield Running(port)
+    with nginx_proxy(plan.scratch, upstream) as proxy:
+        yield Running(proxy.port, proxy.pid)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ class Plan:
     say: Callable[[str], None]
     seconds: float = 8.0
     repeats: int = 3
-    interleaved: int = 5
+    interleaved: int = 11
     streams: int = 640
     open_streams: int = 2000
     starts: int = 5
@@ -26,5 +26,5 @@ class Plan:
 def quick(scratch: Path, say: Callable[[str], None], soak_seconds: float, peers: Path | None) -> Plan:
     """A look in a minute: figures are rougher, bars the same."""
     return Plan(
-        scratch, say, seconds=3.0, repeats=1, interleaved=3, starts=3, helps=5, soak_seconds=soak_seconds, peers=peers
+        scratch, say, seconds=3.0, repeats=1, interleaved=5, starts=3, helps=5, soak_seconds=soak_seconds, peers=peers
     )

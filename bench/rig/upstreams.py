@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -38,25 +39,33 @@ http {{
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Mock:
+    """An upstream that runs."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def nginx(scratch: Path) -> Iterator[int]:
-    """The port of an nginx that gives every request the same chat answer."""
+def nginx(scratch: Path) -> Iterator[Mock]:
+    """An nginx that gives every request the same chat answer."""
     body = msgspec.json.encode(ANSWER).decode()
-    with _nginx(scratch, "", f"return 200 '{body}';") as port:
-        yield port
+    with _nginx(scratch, "", f"return 200 '{body}';") as mock:
+        yield mock
 
 
 @contextmanager
-def nginx_proxy(scratch: Path, target: int) -> Iterator[int]:
-    """The port of an nginx that passes every request on: what is possible in C."""
+def nginx_proxy(scratch: Path, target: int) -> Iterator[Mock]:
+    """An nginx that passes every request on: what is possible in C."""
     upstream = f"upstream mock {{ server 127.0.0.1:{target}; keepalive 128; keepalive_requests 1000000000; }}"
     action = 'proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection "";'
-    with _nginx(scratch, upstream, action) as port:
-        yield port
+    with _nginx(scratch, upstream, action) as mock:
+        yield mock
 
 
 @contextmanager
-def _nginx(scratch: Path, upstream: str, action: str) -> Iterator[int]:
+def _nginx(scratch: Path, upstream: str, action: str) -> Iterator[Mock]:
     if NGINX is None:
         raise BenchFailed("nginx is not here; on Debian: apt-get install nginx-light")
     port = free_port()
@@ -64,8 +73,8 @@ def _nginx(scratch: Path, upstream: str, action: str) -> Iterator[int]:
     folder.mkdir()
     config = folder / "nginx.conf"
     config.write_text(_NGINX_CONF.format(folder=folder, port=port, upstream=upstream, action=action))
-    with process([NGINX, "-p", folder, "-c", config], folder, lambda: answers(port, "/")):
-        yield port
+    with process([NGINX, "-p", folder, "-c", config], folder, lambda: answers(port, "/")) as pid:
+        yield Mock(port, pid)
 
 
 @contextmanager

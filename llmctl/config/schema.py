@@ -78,6 +78,9 @@ class RecordsConfig(Section):
     content: Literal["redacted", "none"] = Field(
         "redacted", description="`redacted` keeps requests and answers with secrets removed; `none` keeps neither."
     )
+    max_content: Bytes = Field(
+        256 * 1024, description="A request or an answer larger than this is not kept; its size is."
+    )
     fsync: bool = Field(False, description="fsync after each batch. Survives power loss; costs throughput.")
     flush_interval: Seconds = Field(0.05, gt=0, le=1, description="Longest time a record waits for its write.")
     segment_bytes: Bytes = Field(64 * 1024**2, ge=4096, description="A segment is rotated at this size.")

@@ -81,7 +81,9 @@ def _pipeline(
         Upstream(targets, around.clock, around.random),
         Respond(around.clock, prices, keep_content=keep_content),
     )
-    closing = (WriteRecord(loaded.digest, around.clock, around.sinks, keep_content=keep_content),)
+    limit = loaded.config.records.max_content
+    record = WriteRecord(loaded.digest, around.clock, around.sinks, keep_content=keep_content, max_content=limit)
+    closing = (record,)
     return Pipeline(stages, closing, around.clock, around.bug)
 
 

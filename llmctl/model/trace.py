@@ -33,7 +33,7 @@ def parse(value: str) -> tuple[str, str, str] | None:
         return None
     if trace_id == "0" * 32 or parent_id == "0" * 16:
         return None
-    return trace_id, parent_id, flags
+    return trace_id, parent_id, f"{int(flags, 16) & 1:02x}"  # flags that level 1 does not define must not be sent on
 
 
 def start(traceparent: str | None, random: Random, state: str = "") -> Trace:

@@ -30,7 +30,8 @@ _PATTERNS = (
     r"llmctl_[A-Za-z0-9]{12}_[A-Za-z0-9_-]{43}",
     r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",  # JWT
     r"(?i:bearer)(?: |\\+t)+(?:[A-Za-z0-9._~+-]|\\*/){16,}=*",
-    rf"-----BEGIN {_PEM_MARK}(?:[A-Za-z0-9+/=:,. -]|\\+[nrt/])*?-----END {_PEM_MARK}",
+    # No two dashes in a row before the end, or each of many beginnings would be searched up to the end of the line.
+    rf"-----BEGIN {_PEM_MARK}(?:[A-Za-z0-9+/=:,. ]-?|\\+[nrt/])*?-----END {_PEM_MARK}",
     rf"-----BEGIN {_PEM_MARK}(?:[A-Za-z0-9+/=]|\\+[nrt/])*",  # cut off before its end
 )
 # JSON may spell any character as \uXXXX. Nobody needs to for these, so a line that does is first rewritten plainly.

@@ -12,6 +12,8 @@ from bench.rig.report import ROOT, Bar
 from bench.rig.streams import Source, relay
 from bench.rig.wrk import PROMPT, chat_body
 
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the rig reads /proc")
+
 CHUNKS = 20
 
 

@@ -14,6 +14,7 @@ from llmctl.config.load import Loaded
 from llmctl.errors import UpstreamLost, UpstreamTimeout
 from llmctl.gateway.build import build
 from llmctl.gateway.gateway import Gateway
+from llmctl.model.json import encode
 from llmctl.net.sse import frame
 from llmctl.net.transport import Request
 from llmctl.testing.config import loaded
@@ -104,6 +105,15 @@ async def test_a_stream_passes_and_is_recorded(config: Loaded) -> None:
     assert record.ttft_us is not None
     assert json.loads(bench.transport.requests[0].body)["stream_options"] == {"include_usage": True}
     assert bench.transport.responses[0].closed
+
+
+async def test_large_content_leaves_its_size(tmp_path: Path) -> None:
+    config = loaded(CONFIG + "    records: {max_content: 100}\n", tmp_path)
+    bench = Bench(config, lambda _: played(ANSWER))
+    await bench.ask(question())
+    [record] = bench.sink.records
+    assert record.response == {"omitted_bytes": len(ANSWER)}
+    assert json.loads(encode(record.request))["model"] == "small"
 
 
 async def test_a_dead_kept_alive_connection_is_tried_again_and_both_attempts_are_recorded(config: Loaded) -> None:

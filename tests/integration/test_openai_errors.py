@@ -29,6 +29,9 @@ UPSTREAM = [
     ("dead", openai.InternalServerError, 502, "upstream_unreachable", "upstream_error"),
 ]
 
+# Pieces of the three that went out: those that share a read with what cannot be decoded do not arrive.
+CAME = {model: (2, 3) if model in ("malformed", "event") else (3,) for model in MIDWAY}
+
 
 def ask(client: OpenAI, model: str = "plain", **options: Any) -> Any:
     return client.chat.completions.create(model=model, messages=options.pop("messages", MESSAGES), **options)
@@ -158,7 +161,7 @@ def test_a_stream_that_breaks_raises_midway(oai: OpenAI, trail: Trail, model: st
         for chunk in stream:
             text += chunk.choices[0].delta.content or ""
     assert TEXT.startswith(text)
-    assert len(text.split()) == 3
+    assert len(text.split()) in CAME[model]
     record = trail.record()
     assert (record.state, record.http_status) == ("failed", 200)
     assert record.failure is not None

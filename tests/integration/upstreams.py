@@ -21,7 +21,9 @@ CALLS = [{"arguments": {"city": "Oslo", "unit": "°C"}}, {"arguments": {"city": 
 
 
 def failing(kind: str, **options: Any) -> Json:
-    return {"text": TEXT, "faults": [{"kind": kind, **options}]}
+    """One fault. One within the answer comes after pieces that went out one by one, so that they have arrived."""
+    rate = 50 if "after_chunks" in options else 0
+    return {"text": TEXT, "token_rate": rate, "faults": [{"kind": kind, **options}]}
 
 
 def refusing(status: int, **error: Any) -> Json:

@@ -2,6 +2,7 @@
 
 import json
 import string
+import time
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ SHAPED = {
     "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P",
     "bearer": "Bearer abc/def+ghi~jkl.mno-pqr==",
     "pem": PEM,
+    "pem with headers": PEM.replace("\nMII", "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,AB12\n\nMII"),
     "npm": "npm_" + "a1B2" * 9,
     "hugging face": "hf_" + "aBcD" * 9,
 }
@@ -174,3 +176,28 @@ def test_a_flood_of_secrets_costs_the_content_not_the_loop() -> None:
     assert flood != line
     out = redactor.redact(json.dumps({"id": "r1", "tenant": SHAPED["aws"], "request": flood.decode()}).encode())
     assert json.loads(out) == {"id": "r1", "tenant": "[redacted]", "request": "[redacted]"}
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "words ",
+        "ghp_" + "a" * 36,
+        "AKIA" + "A" * 16 + " ",
+        "eyJeyJsk-llmctl_",
+        "eyJabcdefghij.",
+        "Bearer abcdefghijklmno ",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN A PRIVATE KEY-----, ok. ",
+        "\\u0041",
+        "\\n",
+        "\\\\",
+        "p\\n",
+        'pass\\"',
+    ],
+)
+def test_a_megabyte_of_anything_takes_no_more_than_a_moment(unit: str) -> None:
+    line = ('{"request":"' + unit * (2**20 // len(unit)) + '"}').encode()
+    started = time.process_time()
+    json.loads(redactor.redact(line))
+    assert time.process_time() - started < 0.5

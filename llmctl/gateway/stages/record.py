@@ -7,7 +7,7 @@ import msgspec
 
 from llmctl.clock import Clock
 from llmctl.model.exchange import Exchange
-from llmctl.model.json import compact
+from llmctl.model.json import compact, encode
 from llmctl.model.record import Record, overhead_us
 
 
@@ -22,11 +22,15 @@ class Sink(Protocol):
 class WriteRecord:
     """Makes the record of an exchange in its terminal state and hands it to the sinks."""
 
-    def __init__(self, policy: str, clock: Clock, sinks: Sequence[Sink], *, keep_content: bool) -> None:
+    def __init__(
+        self, policy: str, clock: Clock, sinks: Sequence[Sink], *, keep_content: bool, max_content: int
+    ) -> None:
+        """Content of more than `max_content` bytes is left out: it would hold the loop for milliseconds."""
         self._policy = policy
         self._now = clock.monotonic
         self._sinks = tuple(sinks)
         self._keep_content = keep_content
+        self._max_content = max_content
 
     def close(self, exchange: Exchange) -> None:
         """Write it."""
@@ -73,10 +77,17 @@ class WriteRecord:
             finish_reason=exchange.finish_reason,
             failure=exchange.failure,
             request=self._request(exchange),
-            response=msgspec.Raw(compact(exchange.transcript)) if exchange.transcript is not None else None,
+            response=self._kept(exchange.transcript),
         )
 
     def _request(self, exchange: Exchange) -> Any:
         if not self._keep_content or not exchange.payload:
             return None
-        return exchange.payload if exchange.raw is None else msgspec.Raw(compact(exchange.raw))
+        return self._kept(exchange.raw if exchange.raw is not None else encode(exchange.payload))
+
+    def _kept(self, content: bytes | None) -> Any:
+        if content is None:
+            return None
+        if len(content) > self._max_content:
+            return {"omitted_bytes": len(content)}
+        return msgspec.Raw(compact(content))
