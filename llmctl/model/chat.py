@@ -84,14 +84,14 @@ class EmbeddingRequest(Struct):
     input: Annotated[str, Meta(min_length=1)] | Annotated[list[Any], Meta(min_length=1)]
 
 
-class FunctionCall(Struct, omit_defaults=True):
+class FunctionCall(Struct, omit_defaults=True, gc=False):
     """A function call or a piece of one; in a stream `arguments` comes in fragments."""
 
     name: str | None = None
     arguments: str | None = None
 
 
-class ToolCall(Struct, omit_defaults=True):
+class ToolCall(Struct, omit_defaults=True, gc=False):
     """A tool call in an answer. `index` says which call a stream's fragment belongs to."""
 
     index: int | None = None
@@ -100,7 +100,7 @@ class ToolCall(Struct, omit_defaults=True):
     function: FunctionCall | None = None
 
 
-class Message(Struct, omit_defaults=True):
+class Message(Struct, omit_defaults=True, gc=False):
     """What the model said: a whole message, or a stream's delta."""
 
     role: str | None = None
@@ -110,7 +110,7 @@ class Message(Struct, omit_defaults=True):
     tool_calls: list[ToolCall] | None = None
 
 
-class Choice(Struct, omit_defaults=True):
+class Choice(Struct, omit_defaults=True, gc=False):
     """One candidate answer. Whole answers have `message`, streams `delta`, legacy completions `text`."""
 
     index: int = 0
@@ -120,20 +120,20 @@ class Choice(Struct, omit_defaults=True):
     finish_reason: str | None = None
 
 
-class PromptTokens(Struct):
+class PromptTokens(Struct, gc=False):
     """Detail of the prompt's tokens; `cached_tokens` are included in the total."""
 
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
 
 
-class CompletionTokens(Struct):
+class CompletionTokens(Struct, gc=False):
     """Detail of the completion's tokens; `reasoning_tokens` are included in the total."""
 
     reasoning_tokens: int | None = None
 
 
-class WireUsage(Struct):
+class WireUsage(Struct, gc=False):
     """`usage` as OpenAI writes it: totals that include their details."""
 
     prompt_tokens: int | None = None
@@ -151,7 +151,7 @@ class WireUsage(Struct):
         return Usage(prompt - read - write, read, write, completion - reasoning, reasoning, "provider")
 
 
-class AnswerBody(Struct):
+class AnswerBody(Struct, gc=False):
     """The fields of an answer, or of one chunk of it, that somebody here reads."""
 
     id: str | None = None
@@ -162,7 +162,7 @@ class AnswerBody(Struct):
     error: Any = None
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """A complete answer: `raw` is the JSON an OpenAI client gets, `body` its typed view."""
 
     raw: bytes
@@ -174,7 +174,7 @@ class Answer(Struct, frozen=True):
         return self.body.usage.partition() if self.body.usage else NO_USAGE
 
 
-class Chunk(Struct, frozen=True):
+class Chunk(Struct, frozen=True, gc=False):
     """One `chat.completion.chunk`: `raw` is the event's JSON without SSE framing, `body` its typed view."""
 
     raw: bytes

@@ -15,7 +15,7 @@ VERSION = 1
 State = Literal["ok", "blocked", "failed", "aborted"]
 
 
-class StageTime(Struct, frozen=True):
+class StageTime(Struct, frozen=True, gc=False):
     """When a stage of the path ran."""
 
     name: str
@@ -23,7 +23,7 @@ class StageTime(Struct, frozen=True):
     duration_us: int
 
 
-class Attempt(Struct, frozen=True, omit_defaults=True):
+class Attempt(Struct, frozen=True, omit_defaults=True, gc=False):
     """One call of one provider. `first_byte_us` is when its answer began, since the exchange's start."""
 
     provider: str
@@ -36,7 +36,7 @@ class Attempt(Struct, frozen=True, omit_defaults=True):
     span_id: str = ""
 
 
-class GuardResult(Struct, frozen=True, omit_defaults=True):
+class GuardResult(Struct, frozen=True, omit_defaults=True, gc=False):
     """What a guard judged (`verdict`) and, apart from it, what was done (`action`)."""
 
     guard: str
@@ -49,7 +49,7 @@ class GuardResult(Struct, frozen=True, omit_defaults=True):
     duration_us: int = 0
 
 
-class Decision(Struct, frozen=True, omit_defaults=True):
+class Decision(Struct, frozen=True, omit_defaults=True, gc=False):
     """Why this model. `propensity` is the probability with which the strategy takes this choice."""
 
     model: str
@@ -58,7 +58,7 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     propensity: float = 1.0
 
 
-class CacheOutcome(Struct, frozen=True, omit_defaults=True):
+class CacheOutcome(Struct, frozen=True, omit_defaults=True, gc=False):
     """What the cache said."""
 
     kind: str
@@ -66,7 +66,7 @@ class CacheOutcome(Struct, frozen=True, omit_defaults=True):
     age_s: float | None = None
 
 
-class Failure(Struct, frozen=True, omit_defaults=True):
+class Failure(Struct, frozen=True, omit_defaults=True, gc=False):
     """What the client was told, or would have been."""
 
     code: str
@@ -75,7 +75,7 @@ class Failure(Struct, frozen=True, omit_defaults=True):
     type: str = ""
 
 
-class Record(Struct, frozen=True, omit_defaults=True):
+class Record(Struct, frozen=True, omit_defaults=True, gc=False):
     """One exchange, from first byte in to last byte out.
 
     `started` is seconds since the epoch; `overhead_us` is the duration minus the union of the attempts;

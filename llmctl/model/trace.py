@@ -1,11 +1,11 @@
 """W3C Trace Context, level 1: https://www.w3.org/TR/trace-context/"""
 
-from dataclasses import dataclass
 from random import Random
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+
+class Trace(Struct, frozen=True, gc=False):
     """Where this exchange stands in a trace. Ids are lower-case hex; `parent_id` is empty at a trace's root."""
 
     trace_id: str

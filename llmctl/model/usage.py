@@ -8,7 +8,7 @@ UsageSource = Literal["none", "provider", "estimated"]
 CostStatus = Literal["exact", "estimated", "partial", "unpriced"]
 
 
-class Usage(Struct, frozen=True, omit_defaults=True):
+class Usage(Struct, frozen=True, omit_defaults=True, gc=False):
     """Token counts. `input` excludes cached reads and writes; `output` excludes reasoning."""
 
     input: int = 0
@@ -29,7 +29,7 @@ class Usage(Struct, frozen=True, omit_defaults=True):
         return self.output + self.reasoning
 
 
-class Cost(Struct, frozen=True, omit_defaults=True):
+class Cost(Struct, frozen=True, omit_defaults=True, gc=False):
     """US dollars for one exchange. `unpriced` means no price is known: it is never a zero price."""
 
     usd: float | None = None

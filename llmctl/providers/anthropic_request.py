@@ -5,6 +5,7 @@ from typing import Any
 from llmctl.model.json import JsonObject
 from llmctl.providers.base import Call
 from llmctl.providers.content import arguments, data_url, extras, member, parts, refuse, unsupported, word
+from llmctl.providers.openai import NATIVE
 
 # Top-level fields that mean the same there as they do here, or that only Anthropic knows.
 PASSED = (
@@ -24,6 +25,8 @@ PASSED = (
 EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
+# What the rest of the body is made of, and what only OpenAI has. A client of Anthropic's dialect means any other field.
+TRANSLATED = NATIVE | {"metadata", "output_config", "prompt_cache_options", "prompt_cache_retention", "service_tier"}
 REFUSED = ("logprobs", "top_logprobs", "logit_bias", "audio", "functions", "prediction")
 
 
@@ -39,7 +42,8 @@ def body_of(provider: str, call: Call, default_max_tokens: int) -> JsonObject:
     body: JsonObject = {"model": call.model, "messages": messages}
     if system is not None:
         body["system"] = system
-    body |= {key: payload[key] for key in PASSED if payload.get(key) is not None}
+    passed = [key for key in payload if key not in TRANSLATED] if call.foreign else PASSED
+    body |= {key: payload[key] for key in passed if payload.get(key) is not None}
     _output(provider, payload, body)
     body["max_tokens"] = _max_tokens(payload, body, default_max_tokens)
     if stop := payload.get("stop"):

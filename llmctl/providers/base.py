@@ -4,9 +4,9 @@ To add one: a new file with an `Options` model and a class with the methods of `
 `providers/__init__.py`. tests/providers/test_contract.py then checks it.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
 from llmctl.errors import UpstreamStatus
@@ -21,8 +21,7 @@ class ProviderOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True, gc=False):
     """One attempt's input. `raw` is the client's own bytes where they still encode `payload` with this `model`.
 
     `headers` are complete lines for this call alone (trace context, request id). `created`, epoch seconds, is for

@@ -38,7 +38,7 @@ def test_a_valid_body_is_its_own_encoding() -> None:
         ("chat", b'{"model": "m", "messages": [{"role": "user"}], "top_p": 2}', "top_p", "<= 1"),
         ("completion", b'{"model": "m"}', "prompt", "`prompt` is required"),
         ("embedding", b'{"model": "m", "input": []}', "input", "length >= 1"),
-        ("chat", b"3", None, "the request body: expected `object`"),
+        ("chat", b"3", None, "the request body: Expected `object`"),
     ],
 )
 def test_what_is_wrong_is_named(operation: Operation, body: bytes, param: str | None, message: str) -> None:
