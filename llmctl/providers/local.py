@@ -8,12 +8,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
+from msgspec import structs
 from pydantic import Field
 
 from llmctl.errors import Unavailable, UpstreamStatus
@@ -98,7 +98,7 @@ class Local(OpenAI):
         if self.child.reason is not None:
             raise Unavailable(self.child.reason, retry_after=1.0)
         if self._packaged and call.operation == "chat" and (payload := forced(call.payload)) is not call.payload:
-            call = replace(call, payload=payload, raw=None)
+            call = structs.replace(call, payload=payload, raw=None)
         return super().request(call)
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamStatus:

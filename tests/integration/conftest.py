@@ -77,12 +77,13 @@ def configuration(up: str, elsewhere: str, keys: dict[str, dict[str, Any]]) -> s
         "claude": {"kind": "anthropic", "base_url": elsewhere, "api_key": "sk-ant"},
         "gemini": {"kind": "gemini", "base_url": f"{elsewhere}/v1beta", "api_key": "sk-gem"},
     }
-    models = {
-        "plain": {"provider": "up", "model": "plain-upstream"},
-        **{name: {"provider": "up"} for name in SCRIPTS},
-        **{name: {"provider": name} for name in ("mem", "mem-tools", "dead", "gemini")},
-        **{name: {"provider": "claude"} for name in CLAUDES},
+    served_by = {
+        **dict.fromkeys(SCRIPTS, "up"),
+        **{name: name for name in ("mem", "mem-tools", "dead", "gemini")},
+        **dict.fromkeys(CLAUDES, "claude"),
     }
+    models = {name: {"provider": provider} for name, provider in served_by.items()}
+    models["plain"] = {"provider": "up", "model": "plain-upstream"}
     server = {"max_body": 65536}
     document = {"server": server, "providers": providers, "models": models, "keys": list(keys.values())}
     return json.dumps({**document, "records": {"dir": "records"}}, indent=1)
@@ -91,7 +92,11 @@ def configuration(up: str, elsewhere: str, keys: dict[str, dict[str, Any]]) -> s
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     secrets, entries = {}, {}
-    more = {"full": {"tenant": "acme"}, "narrow": {"models": ["plain"]}, "late": {"expires": "2020-01-01T00:00:00Z"}}
+    more: dict[str, dict[str, Any]] = {
+        "full": {"tenant": "acme"},
+        "narrow": {"models": ["plain"]},
+        "late": {"expires": "2020-01-01T00:00:00Z"},
+    }
     for name, options in more.items():
         secrets[name], entry = new_key()
         entries[name] = {**entry, **options}

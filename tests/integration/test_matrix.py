@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import openai
 import pytest
+from openai import OpenAI
 
 from tests.integration.conftest import Trail, World
 from tests.integration.upstreams import TEXT
@@ -70,3 +72,22 @@ def test_streamed_and_whole_are_the_same(world: World, trail: Trail, dialect: st
     assert whole[1:] == (counts.input + counts.cached_read + counts.cached_write, counts.completion)
     assert one.finish_reason == other.finish_reason == "stop"
     assert (one.dialect, one.requested_model, one.served_model) == (dialect, model, other.served_model)
+
+
+def refused(oai: OpenAI, trail: Trail, ask: Callable[[OpenAI], Any], param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(oai)
+    assert (caught.value.code, caught.value.param) == ("unsupported_by_provider", param)
+    assert (trail.record().state, trail.record().http_status) == ("failed", 400)
+
+
+def test_what_a_provider_cannot_do_is_refused_and_not_dropped(oai: OpenAI, trail: Trail) -> None:
+    refused(oai, trail, lambda client: client.embeddings.create(model="claude", input="x"), "model")
+
+
+def test_several_choices_of_anthropic_are_refused(oai: OpenAI, trail: Trail) -> None:
+    refused(oai, trail, lambda client: client.chat.completions.create(model="claude", messages=QUESTION, n=2), "n")
+
+
+def test_legacy_completions_of_gemini_are_refused(oai: OpenAI, trail: Trail) -> None:
+    refused(oai, trail, lambda client: client.completions.create(model="gemini", prompt="x"), "model")

@@ -21,7 +21,7 @@ TOOLS: Any = [
         },
     }
 ]
-PNG = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PNG = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
 BOTH = pytest.mark.parametrize("model", ["plain", "mem"])
 BOTH_TOOLS = pytest.mark.parametrize("model", ["tools", "mem-tools"])
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -117,7 +118,10 @@ class _Handler(BaseHTTPRequestHandler):
         if status == 429:
             self.send_header("retry-after", "7")
         self.end_headers()
-        self.wfile.write(answer)
+        middle = len(answer) // 2  # two writes, so that a stream's first half has gone out before its end
+        self.wfile.write(answer[:middle])
+        time.sleep(0.03)
+        self.wfile.write(answer[middle:])
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -150,7 +154,7 @@ def messages(body: Json) -> Reply:
     stream = events(blocks, reason)
     if model == "claude-overloads":
         error = {"type": "overloaded_error", "message": "Overloaded"}
-        stream = stream[: len(stream) // 2].rpartition(b"event:")[0]
+        stream = stream[: len(stream) * 2 // 3].rpartition(b"event:")[0]
         stream += frame(encode({"type": "error", "error": error}), "error")
     return 200, "text/event-stream; charset=utf-8", stream
 

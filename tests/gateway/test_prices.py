@@ -1,0 +1,109 @@
+"""Prices come from the snapshot, tier by tier; what it does not know has none, and nothing local asks it."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from genai_prices import Usage as TheirUsage
+from genai_prices import calc_price
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmctl.gateway.prices import PROVIDER_IDS, Priced, price_list
+from llmctl.model.pricing import PriceList
+from llmctl.model.record import Decision
+from llmctl.model.usage import UNPRICED, Cost, Usage
+from llmctl.providers import TABLE
+from llmctl.testing.clock import ManualClock
+
+CLOCK = ManualClock()
+KNOWN = {
+    "mini": Priced("openai", None, "gpt-4o-mini"),
+    "claude": Priced("anthropic", None, "claude-sonnet-4-5"),
+    "gemini": Priced("gemini", None, "gemini-2.5-pro"),
+}
+PRICES = price_list(KNOWN, CLOCK)
+
+
+def cost(prices: PriceList, name: str, usage: Usage) -> Cost:
+    return prices.cost(Decision(name, "fixed", ""), usage)
+
+
+def of(priced: Priced, usage: Usage = Usage(1000, output=1000, source="provider")) -> Cost:
+    return cost(price_list({"m": priced}, CLOCK), "m", usage)
+
+
+def test_a_flat_price_by_hand() -> None:
+    found = cost(PRICES, "mini", Usage(1_000_000, 1_000_000, output=500_000, reasoning=500_000, source="provider"))
+    assert found.usd == pytest.approx(0.15 + 0.075 + 0.60)
+    assert found.status == "exact"
+    assert found.price_version.startswith("genai-prices ")
+
+
+@pytest.mark.parametrize(("prompt", "each"), [(200_000, 1.25e-6), (200_001, 2.5e-6)])
+def test_a_long_prompt_reaches_the_next_tier(prompt: int, each: float) -> None:
+    assert cost(PRICES, "gemini", Usage(prompt, source="provider")).usd == pytest.approx(prompt * each)
+
+
+COUNT = st.integers(0, 150_000)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(KNOWN)), COUNT, COUNT, COUNT)
+def test_it_is_what_the_library_itself_would_charge(name: str, fresh: int, read: int, output: int) -> None:
+    usage = Usage(fresh, cached_read=read, output=output, source="provider")
+    theirs = TheirUsage(input_tokens=fresh + read, cache_read_tokens=read, output_tokens=output)
+    known = KNOWN[name]
+    at = datetime.fromtimestamp(CLOCK.wall(), UTC)
+    total = calc_price(
+        theirs, known.model, provider_id=PROVIDER_IDS[known.kind], genai_request_timestamp=at
+    ).total_price
+    assert cost(PRICES, name, usage).usd == pytest.approx(float(total))
+
+
+def test_claude_charges_for_writing_its_cache() -> None:
+    assert cost(PRICES, "claude", Usage(cached_write=1000, source="provider")).usd == pytest.approx(1000 * 3.75e-6)
+
+
+@pytest.mark.parametrize(
+    "priced",
+    [
+        Priced("openai", None, "no-such-model-anywhere"),
+        Priced("openai", "http://10.0.0.5:8000/v1", "gpt-4o-mini"),
+        Priced("openai", "http://127.0.0.1:8000/v1", "gpt-4o-mini"),
+        Priced("openai", "http://localhost/v1", "gpt-4o-mini"),
+        Priced("openai", "http://[::1]:8000/v1", "gpt-4o-mini"),
+        Priced("local", None, "gpt-4o-mini"),
+        Priced("scripted", None, "gpt-4o-mini"),
+    ],
+)
+def test_what_nobody_knows_has_no_price(priced: Priced) -> None:
+    assert of(priced) is UNPRICED
+
+
+def test_the_address_says_whose_price_it_is() -> None:
+    direct = of(KNOWN["mini"])
+    assert of(Priced("openai", "https://api.openai.com/v1", "gpt-4o-mini")).usd == direct.usd
+    assert of(Priced("openai", "https://api.anthropic.com/v1", "claude-sonnet-4-5")).usd == of(KNOWN["claude"]).usd
+
+
+def test_only_kinds_that_exist_are_priced() -> None:
+    assert set(PROVIDER_IDS) <= set(TABLE)
+
+
+def test_models_do_not_share_prices() -> None:
+    prices = price_list({"a": KNOWN["mini"], "b": Priced("local", None, "x")}, CLOCK)
+    assert cost(prices, "a", Usage(1, source="provider")).status == "exact"
+    assert cost(prices, "b", Usage(1, source="provider")) is UNPRICED
+
+
+def test_nothing_local_pays_for_the_import() -> None:
+    code = """
+import sys
+from llmctl.gateway.prices import Priced, price_list
+from llmctl.clock import SystemClock
+price_list({"a": Priced("openai", "http://127.0.0.1:1/v1", "gpt-4o"), "b": Priced("local", None, "x")}, SystemClock())
+sys.exit("genai_prices" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
