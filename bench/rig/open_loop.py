@@ -16,9 +16,11 @@ import uvloop
 
 @dataclass(slots=True)
 class Found:
-    """Answers' times in seconds, in the order they came; `lag` is how late the client itself sent each request."""
+    """Times in seconds. `response` counts from when a request was due, `service` from when it was sent; `lag` is how
+    late the client sent one although a connection was free: what the gateway is not to blame for."""
 
     response: "array[float]" = field(default_factory=lambda: array("d"))
+    service: "array[float]" = field(default_factory=lambda: array("d"))
     lag: "array[float]" = field(default_factory=lambda: array("d"))
     sent: int = 0
     unfinished: int = 0
@@ -31,7 +33,7 @@ class _Line(asyncio.Protocol):
     def __init__(self, found: Found, idle: Callable[["_Line"], None]) -> None:
         self._found = found
         self._idle = idle
-        self._due = 0.0
+        self._due = self._sent = self._freed = 0.0
         self._data = b""
         self._length = -1
         self.busy = False
@@ -43,9 +45,9 @@ class _Line(asyncio.Protocol):
 
     def send(self, request: bytes, due: float) -> None:
         now = time.monotonic()
-        self._due, self.busy = due, True
+        self._due, self._sent, self.busy = due, now, True
         self._found.sent += 1
-        self._found.lag.append(max(0.0, now - due))
+        self._found.lag.append(now - max(due, self._freed))
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -58,7 +60,9 @@ class _Line(asyncio.Protocol):
             return
         if not data.startswith(b"HTTP/1.1 200 "):
             self._found.errors.append(data[:200].decode("latin-1"))
-        self._found.response.append(time.monotonic() - self._due)
+        now = self._freed = time.monotonic()
+        self._found.response.append(now - self._due)
+        self._found.service.append(now - self._sent)
         self._data, self._length, self.busy = b"", -1, False
         self._idle(self)
 

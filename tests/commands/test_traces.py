@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec import structs
 from typer.testing import CliRunner
 
 from llmctl.clock import SystemClock
@@ -25,10 +24,14 @@ from llmctl.telemetry.redact import Redactor
 from llmctl.telemetry.store import RecordStore
 
 
+# One origin for all, so that their order does not depend on when each was made.
+BEGAN = SystemClock().wall() - 100
+
+
 def record(number: int, **changes: Any) -> Record:
     fields: dict[str, Any] = {
         "id": f"req_{number:04d}",
-        "started": SystemClock().wall() - 100 + number,
+        "started": BEGAN + number,
         "duration_us": 400_000,
         "state": "ok",
         "http_status": 200,
@@ -66,8 +69,7 @@ RICH = record(
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    rich = structs.replace(RICH, started=record(7).started)  # RICH's own dates from the import of this file
-    return keep(tmp_path / "records", [*(record(i) for i in range(5)), rich])
+    return keep(tmp_path / "records", [record(i) for i in range(5)] + [RICH])
 
 
 def keep(folder: Path, records: list[Record]) -> Path:

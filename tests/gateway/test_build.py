@@ -7,6 +7,7 @@ import pytest
 from llmctl.errors import ConfigError
 from llmctl.gateway.build import build, check
 from llmctl.net.transport import Request
+from llmctl.testing.clock import ManualClock
 from llmctl.testing.config import loaded
 from llmctl.testing.gateway import (
     CollectingClient,
@@ -16,7 +17,6 @@ from llmctl.testing.gateway import (
     exchange,
     surroundings,
 )
-from llmctl.testing.clock import ManualClock
 
 GOOD = """\
 providers:
@@ -26,6 +26,9 @@ models:
 routes:
   any: {kind: fixed, model: small}
 """
+
+
+UP = ', base_url: "http://127.0.0.1:9/v1"'
 
 
 def findings(text: str, folder: Path) -> list[str]:
@@ -39,24 +42,24 @@ def test_a_good_configuration_is_built_and_thrown_away(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "start", "says"),
+    ("old", "new", "where", "says"),
     [
-        ("kind: openai", "kind: opnai", "gateway.yaml:2: providers.up.kind:", "no kind 'opnai'; there are anthropic,"),
-        ("kind: fixed", "kind: fixd", "gateway.yaml:6: routes.any.kind:", "there are fixed, weighted"),
-        ("base_url:", "base_ulr:", "gateway.yaml:2: providers.up.base_ulr:", "base_url"),
-        ("http://127", "ftp://127", "gateway.yaml:2: providers.up:", "write https://host/v1"),
-        (', base_url: "http://127.0.0.1:9/v1"', ", idle_timeout: soon", "gateway.yaml:2: providers.up.idle_timeout:", "30s"),
-        (', base_url: "http://127.0.0.1:9/v1"', ", api_key: 3", "gateway.yaml:2: providers.up.api_key:", "text"),
-        (', base_url: "http://127.0.0.1:9/v1"', ', base_url: "https://h", ca_file: /no', "gateway.yaml:2: providers.up:", "No such file"),
-        ("model: small", "model: smal", "gateway.yaml:6: routes.any:", "no model 'smal'; there are small"),
-        (", model: small", "", "gateway.yaml:6: routes.any", "model"),
-        ("kind: fixed, model: small", "kind: weighted, weights: {small: 0}", "gateway.yaml:6: routes.any.weights.small:", "0"),
+        ("kind: openai", "kind: opnai", "2: providers.up.kind:", "no kind 'opnai'; there are anthropic,"),
+        ("kind: fixed", "kind: fixd", "6: routes.any.kind:", "there are fixed, weighted"),
+        ("base_url:", "base_ulr:", "2: providers.up.base_ulr:", "base_url"),
+        ("http://127", "ftp://127", "2: providers.up:", "write https://host/v1"),
+        (UP, ", idle_timeout: soon", "2: providers.up.idle_timeout:", "30s"),
+        (UP, ", api_key: 3", "2: providers.up.api_key:", "text"),
+        (UP, ', base_url: "https://h", ca_file: /no', "2: providers.up:", "No such file"),
+        ("model: small", "model: smal", "6: routes.any:", "no model 'smal'; there are small"),
+        (", model: small", "", "6: routes.any", "model"),
+        ("kind: fixed, model: small", "kind: weighted, weights: {small: 0}", "6: routes.any.weights.small:", "0"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, old: str, new: str, start: str, says: str) -> None:
+def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, old: str, new: str, where: str, says: str) -> None:
     assert old in GOOD
     [line] = findings(GOOD.replace(old, new, 1), tmp_path)
-    assert line.startswith(start)
+    assert line.startswith(f"gateway.yaml:{where}")
     assert says in line
 
 

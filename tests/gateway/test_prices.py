@@ -30,7 +30,8 @@ def cost(prices: PriceList, name: str, usage: Usage) -> Cost:
     return prices.cost(Decision(name, "fixed", ""), usage)
 
 
-def of(priced: Priced, usage: Usage = Usage(1000, output=1000, source="provider")) -> Cost:
+def of(priced: Priced) -> Cost:
+    usage = Usage(1000, output=1000, source="provider")
     return cost(price_list({"m": priced}, CLOCK), "m", usage)
 
 

@@ -1,6 +1,7 @@
 """However a stream is cut into chunks and batches, it amounts to the same."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from llmctl.testing.gateway import exchange
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-def chunk(index: int = 0, finish: str | None = None, **delta: Any) -> Chunk:
+def chunk(index: int = 0, finish: str | None = None, /, **delta: Any) -> Chunk:
     choice = {"index": index, "delta": delta, "finish_reason": finish}
     return chat.chunk(json.dumps({"model": "m-1", "choices": [choice]}).encode())
 
@@ -59,7 +60,7 @@ def test_the_transcript_does_not_depend_on_the_cuts(data: st.DataObject, texts: 
     chunks += [chunk(index, "stop") for index in range(len(texts))]
     marks = data.draw(st.sets(st.integers(0, len(chunks))))
     edges = [0, *sorted(marks), len(chunks)]
-    batches = [chunks[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    batches = [chunks[a:b] for a, b in pairwise(edges)]
     done = settled(batches)
     expected = []
     for index, text in enumerate(texts):
@@ -90,7 +91,7 @@ def test_a_stream_without_a_chunk_amounts_to_nothing() -> None:
 
 
 def test_without_content_only_the_counts_are_kept() -> None:
-    done = settled([[chunk(content="abcd"), chunk(finish="stop")]], keep_content=False)
+    done = settled([[chunk(content="abcd"), chunk(0, "stop")]], keep_content=False)
     assert (done.transcript, done.usage.output, done.finish_reason) == (None, 1, "stop")
 
 
@@ -105,9 +106,11 @@ def test_calls_that_carry_no_index_go_by_their_place() -> None:
     assert [call["id"] for call in choice["message"]["tool_calls"]] == ["a", "b"]
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="of streams, neither refusals nor reasoning reach the record")
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="of streams, neither refusals nor reasoning reach the record"
+)
 @pytest.mark.parametrize("field", ["refusal", "reasoning_content"])
 def test_all_that_was_said_is_in_the_transcript(field: str) -> None:
-    done = settled([[chunk(**{field: "four"}), chunk(**{field: "teen"}, finish="stop")]])
+    done = settled([[chunk(**{field: "four"}), chunk(0, "stop", **{field: "teen"})]])
     assert transcript(done)[0]["message"] == {field: "fourteen"}
     assert done.usage.output == 2

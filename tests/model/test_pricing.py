@@ -52,9 +52,7 @@ def test_each_bucket_has_its_own_price(usage: Usage, expected: float) -> None:
     assert usd(FLAT, counted) == expected
 
 
-@pytest.mark.parametrize(
-    ("prompt", "each"), [(1, 1.0), (200, 1.0), (201, 2.0), (1000, 2.0), (1001, 3.0), (10**6, 3.0)]
-)
+@pytest.mark.parametrize(("prompt", "each"), [(1, 1.0), (200, 1.0), (201, 2.0), (1000, 2.0), (1001, 3.0), (10**6, 3.0)])
 def test_the_prompts_length_chooses_one_tier_for_every_token(prompt: int, each: float) -> None:
     usage = Usage(input=prompt, output=5, source="provider")
     assert usd(TIERED, usage) == pytest.approx(each * prompt + each * 10 * 5)

@@ -31,9 +31,7 @@ ANYTHING = st.recursive(
     max_leaves=8,
 )
 ATTEMPTS = st.builds(Attempt, TEXT, TEXT, COUNT, COUNT, st.none() | COUNT, st.none() | COUNT, st.none() | TEXT, TEXT)
-GUARDS = st.builds(
-    GuardResult, TEXT, st.sampled_from(["input", "output"]), TEXT, TEXT, MAYBE_NUMBER, TEXT, TEXT, COUNT
-)
+GUARDS = st.builds(GuardResult, TEXT, st.sampled_from(["input", "output"]), TEXT, TEXT, MAYBE_NUMBER, TEXT, TEXT, COUNT)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "id": TEXT,
     "started": NUMBER,

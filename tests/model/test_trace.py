@@ -33,7 +33,7 @@ GOOD = f"00-{TRACE}-{SPAN}-01"
         (f"00-{TRACE}-{SPAN}-1", None),
         (f"0-{TRACE}-{SPAN}-01", None),
         (f"00-{TRACE}-{SPAN}-0x", None),
-        (f"00-{TRACE[:-1]}٣-{SPAN}-01", None),  # noqa: RUF001  # a digit, but not hexadecimal
+        (f"00-{TRACE[:-1]}٣-{SPAN}-01", None),  # a digit, but not hexadecimal
         (f"00-{TRACE}-{SPAN}", None),
         ("", None),
         ("-" * 55, None),

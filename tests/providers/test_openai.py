@@ -64,10 +64,13 @@ def test_what_is_no_stream_is_not_asked_to_count() -> None:
 
 
 def test_another_dialects_fields_are_left_out_but_a_clients_own_are_kept() -> None:
-    parts = [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}, {"type": "thinking", "thinking": "h"}]
+    parts = [
+        {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}},
+        {"type": "thinking", "thinking": "h"},
+    ]
     message = {"role": "user", "content": parts, "thinking_blocks": [{}]}
     tools = [{"type": "function", "function": {"name": "f"}, "cache_control": {}}, {"type": "web_search"}]
-    fields = {"messages": [message], "tools": tools, "top_k": 3, "seed": 1}
+    fields: dict[str, Any] = {"messages": [message], "tools": tools, "top_k": 3, "seed": 1}
     kept = sent(call(foreign=True, **fields))
     assert kept["messages"] == [{"role": "user", "content": [{"type": "text", "text": "a"}]}]
     assert kept["tools"] == [{"type": "function", "function": {"name": "f"}}]
@@ -215,7 +218,14 @@ def test_data_over_several_lines_goes_out_on_one() -> None:
 
 @given(st.lists(st.integers(1, 40), max_size=30))
 def test_however_a_stream_is_cut_the_chunks_are_the_same(cuts: list[int]) -> None:
-    data = b": ping\r\n\r\n" + piece(text="a") + piece(text="ä").replace(b"\n", b"\r\n") + piece(finish="stop") + USAGE + DONE
+    data = (
+        b": ping\r\n\r\n"
+        + piece(text="a")
+        + piece(text="ä").replace(b"\n", b"\r\n")
+        + piece(finish="stop")
+        + USAGE
+        + DONE
+    )
     whole, stream, chunks = OpenAIStream("up", 1), OpenAIStream("up", 1), list[Chunk]()
     rest = data
     for cut in cuts:

@@ -17,11 +17,14 @@ routes: {any: {kind: fixed, model: small}}
 """
 KEY, ENTRY = new_key()
 OTHER, OTHER_ENTRY = new_key()
-KEYED = OPEN + f"""
+KEYED = (
+    OPEN
+    + f"""
 keys:
   - {{id: {ENTRY["id"]}, hash: "{ENTRY["hash"]}", tenant: acme, models: [any, team/large]}}
   - {{id: {OTHER_ENTRY["id"]}, hash: "{OTHER_ENTRY["hash"]}", tenant: other}}
 """
+)
 CHAT = "/v1/chat/completions"
 
 
@@ -127,7 +130,9 @@ async def test_with_keys_any_name_is_served(serve: Serve) -> None:
         assert (await client.post(CHAT, json=QUESTION, headers=headers)).status_code == 200
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="`stream` means nothing to embeddings, and yet takes them to a 502")
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="`stream` means nothing to embeddings, and yet takes them to a 502"
+)
 async def test_embeddings_do_not_stream(serve: Serve) -> None:
     def play(_: Request) -> PlayedResponse:
         return PlayedResponse(200, {b"content-type": b"application/json"}, [b'{"data":[{"embedding":[1]}]}'], pause)

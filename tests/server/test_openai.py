@@ -86,7 +86,8 @@ def test_counts_are_for_those_who_asked(wants: bool, batch: list[Chunk], sent: l
 
 
 @pytest.mark.parametrize(
-    ("options", "wants"), [(None, False), ({}, False), ({"include_usage": None}, False), ({"include_usage": True}, True)]
+    ("options", "wants"),
+    [(None, False), ({}, False), ({"include_usage": None}, False), ({"include_usage": True}, True)],
 )
 def test_the_request_says_who_asked(options: dict[str, Any] | None, wants: bool) -> None:
     asked = exchange(ManualClock())
@@ -107,7 +108,10 @@ def test_a_stream_ends_with_done_or_with_an_error_and_never_both() -> None:
     ("error", "expected"),
     [
         (errors.Unauthorized("m"), {"type": "authentication_error", "param": None, "code": "invalid_api_key"}),
-        (errors.InvalidRequest("m", param="n"), {"type": "invalid_request_error", "param": "n", "code": "invalid_request"}),
+        (
+            errors.InvalidRequest("m", param="n"),
+            {"type": "invalid_request_error", "param": "n", "code": "invalid_request"},
+        ),
         (errors.UpstreamStatus("m", status=401), {"type": "upstream_error", "param": None, "code": "upstream_error"}),
         (errors.UpstreamStatus("m", status=429), {"type": "rate_limit_error", "param": None, "code": "upstream_error"}),
         (LlmctlError("m"), {"type": "api_error", "param": None, "code": "internal_error"}),

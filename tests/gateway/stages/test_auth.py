@@ -31,6 +31,7 @@ def test_a_key_is_its_owners() -> None:
     "credential",
     [None, "", "sk-1", KEY[:-1], KEY + "x", KEY.upper(), f" {KEY}", KEY.replace(ENTRY["id"], OTHER_ENTRY["id"]),
      new_key()[0], ENTRY["hash"], f"llmctl_{ENTRY['id']}_{ENTRY['hash'][33:]}", "\udcff", "llmctl_" * 9999],
+    ids=map(str, range(13)),  # the keys are fresh each time, and xdist wants the same names everywhere
 )  # fmt: skip
 def test_nothing_else_opens(credential: str | None) -> None:
     with pytest.raises(Unauthorized) as caught:

@@ -11,10 +11,14 @@ from llmctl.testing.clock import ManualClock
 from llmctl.testing.gateway import Remember, exchange
 
 
-def recorded(asked: Exchange, clock: ManualClock, *, keep_content: bool = True) -> Record:
+def writer(clock: ManualClock, *sinks: Remember, keep_content: bool = True, max_content: int = 1000) -> WriteRecord:
+    return WriteRecord("digest", clock, sinks, keep_content=keep_content, max_content=max_content)
+
+
+def recorded(asked: Exchange, clock: ManualClock, *, keep_content: bool = True, max_content: int = 1000) -> Record:
     """As it reads after it was written."""
     sink = Remember()
-    WriteRecord("digest", clock, [sink, sink], keep_content=keep_content).close(asked)
+    writer(clock, sink, sink, keep_content=keep_content, max_content=max_content).close(asked)
     assert len(sink.records) == 2
     return decoder.decode(msgspec.json.encode(sink.records[0]))
 
@@ -55,7 +59,17 @@ def test_the_request_is_kept_as_it_is_sent_on(changed: bool) -> None:
     asked.transcript = b'{\n"choices": []}'
     record = recorded(asked, ManualClock())
     assert (record.request, record.response) == (asked.payload, {"choices": []})
-    assert b"\n" not in msgspec.json.encode(WriteRecord("", ManualClock(), [], keep_content=True).record(asked))
+    assert b"\n" not in msgspec.json.encode(writer(ManualClock()).record(asked))
     bare = recorded(asked, ManualClock(), keep_content=False)
     assert bare.request is None
     assert json.loads(msgspec.json.encode(bare))["state"] == "ok"
+
+
+@pytest.mark.parametrize(("room", "kept"), [(10, True), (9, False)])
+def test_content_over_the_cap_leaves_its_size(room: int, kept: bool) -> None:
+    asked = exchange(ManualClock())
+    asked.state, asked.payload, asked.raw = "ok", {"a": "bcd"}, b'{"a":"bc"}'
+    asked.transcript = b'{"a":"bc"}'
+    record = recorded(asked, ManualClock(), max_content=room)
+    expected = {"a": "bc"} if kept else {"omitted_bytes": 10}
+    assert record.request == record.response == expected
