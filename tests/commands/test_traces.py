@@ -23,7 +23,6 @@ from llmctl.model.usage import Cost, Usage
 from llmctl.telemetry.redact import Redactor
 from llmctl.telemetry.store import RecordStore
 
-
 # One origin for all, so that their order does not depend on when each was made.
 BEGAN = SystemClock().wall() - 100
 

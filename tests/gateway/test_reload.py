@@ -12,6 +12,7 @@ from llmctl.config.secrets import Environment
 from llmctl.errors import ConfigError
 from llmctl.gateway import reload
 from llmctl.gateway.reload import Live
+from llmctl.providers.scripted import Scripted
 from llmctl.testing.clock import ManualClock
 from llmctl.testing.gateway import CollectingClient, PlayedTransport, Remember, exchange, surroundings
 
@@ -95,6 +96,18 @@ async def test_a_file_that_has_gone_is_a_bad_file(bench: Bench) -> None:
     await live.close(0)
 
 
+async def test_one_that_does_not_start_does_not_go_live(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def start(self: Scripted) -> None:
+        raise OSError("no such device")
+
+    live = await bench.start()
+    monkeypatch.setattr(Scripted, "start", start)
+    bench.path.write_text(LARGE)
+    assert not await live.reload()
+    assert (bench.names, live.failure, len(bench.applied)) == (["small"], "no such device", 1)
+    await live.close(0)
+
+
 async def test_back_to_what_is_live_clears_the_failure_and_changes_nothing(bench: Bench) -> None:
     live = await bench.start()
     before = live.gateway
@@ -123,6 +136,7 @@ async def test_what_is_under_way_finishes_on_the_old_gateway(bench: Bench) -> No
     await asyncio.sleep(0.05)
     bench.path.write_text(LARGE)
     await live.reload()
+    await asyncio.sleep(0.02)  # the old one would be closed by now if nobody waited
     assert (live.gateway.in_flight, old.in_flight) == (0, 1)
     assert "drained" not in dict(bench.events)
     await running

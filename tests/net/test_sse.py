@@ -23,7 +23,8 @@ def read(pieces: list[bytes]) -> list[Event]:
 
 def reference(stream: bytes) -> list[Event]:
     """The specification's algorithm, line by line, over the whole stream."""
-    events, name, data = [], "", []
+    events: list[Event] = []
+    name, data = "", list[bytes]()
     text = stream.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     for line in text.split(b"\n")[:-1]:
         if not line:

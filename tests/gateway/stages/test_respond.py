@@ -1,0 +1,65 @@
+"""What is noted of an answer while it goes out. Streams that break are in test_pipeline.py."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from llmctl.gateway.stages.respond import Respond
+from llmctl.model import chat
+from llmctl.model.chat import Chunk, Operation
+from llmctl.model.pricing import Price, PriceList, Tier
+from llmctl.model.record import Decision
+from llmctl.testing.clock import ManualClock
+from llmctl.testing.gateway import CollectingClient, exchange
+
+PRICES = PriceList({"m": Price((Tier(1.0, 2.0),), "v")})
+RAW = (
+    b'{"model":"m-1","choices":[{"message":{"content":"a"},"finish_reason":"length"}],'
+    b'"usage":{"prompt_tokens":3,"completion_tokens":2}}'
+)
+
+
+@dataclass
+class Chunks:
+    """A stream that knows whether it was closed."""
+
+    closed: bool = False
+
+    async def run(self) -> AsyncIterator[list[Chunk]]:
+        try:
+            yield [chat.chunk(b'{"choices":[{"delta":{"content":"abcdefgh"}}]}')]
+            yield [chat.chunk(b'{"choices":[{"delta":{},"finish_reason":"stop"}]}')]
+        finally:
+            self.closed = True
+
+
+def stage(*, keep_content: bool = True) -> Respond:
+    return Respond(ManualClock(), PRICES, keep_content=keep_content)
+
+
+@pytest.mark.parametrize(
+    ("operation", "keep", "kept"),
+    [("chat", True, RAW), ("chat", False, None), ("completion", True, RAW), ("embedding", True, None)],
+)
+async def test_a_whole_answer(operation: Operation, keep: bool, kept: bytes | None) -> None:
+    asked, client = exchange(ManualClock(), operation), CollectingClient({})
+    asked.decision, asked.whole = Decision("m", "fixed", ""), chat.answer(RAW)
+    await stage(keep_content=keep).run(asked, client)
+    assert client.answer is asked.whole
+    assert (asked.cost.usd, asked.cost.status) == (7.0, "exact")
+    assert (asked.served_model, asked.finish_reason, asked.transcript) == ("m-1", "length", kept)
+    assert asked.first_chunk_at is not None
+
+
+async def test_a_client_that_goes_away_is_still_accounted_for() -> None:
+    async def gone() -> None:
+        raise ConnectionError
+
+    chunks, asked = Chunks(), exchange(ManualClock())
+    asked.decision, asked.payload, asked.chunks = Decision("m", "fixed", ""), {"model": "m"}, chunks.run()
+    with pytest.raises(ConnectionError):
+        await stage().run(asked, CollectingClient({}, pause=gone))
+    assert chunks.closed
+    assert (asked.chunk_count, asked.usage.output, asked.cost.status) == (1, 2, "estimated")
+    assert asked.transcript is not None
