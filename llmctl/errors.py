@@ -28,6 +28,7 @@ A class knows `http_status`, `code`, `type`, `retryable` and `exit_code`; an ins
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class LlmctlError(Exception):
@@ -59,9 +60,11 @@ class ConfigError(LlmctlError):
 
     code = "config"
 
-    def __init__(self, findings: Sequence[str]) -> None:
+    def __init__(self, findings: Sequence[str], sources: Sequence[Path] = ()) -> None:
+        """`sources` are the files that were read, as far as is known."""
         super().__init__("\n".join(findings))
         self.findings = tuple(findings)
+        self.sources = tuple(sources)
 
 
 class CheckFailed(LlmctlError):

@@ -51,12 +51,12 @@ def load(path: Path, env: Environment) -> Loaded:
     """Read, resolve and check. Raises ConfigError with every finding at once."""
     gathered = gather(path, env)
     if gathered.root is None or not gathered.readable:
-        raise ConfigError(ordered(gathered.findings))
+        raise ConfigError(ordered(gathered.findings), gathered.sources)
     resolved = resolve(gathered.root, env)
     config, found = _validated(resolved)
     findings = [*gathered.findings, *resolved.findings, *(f for f in found if not _under(f.path, resolved.unknown))]
     if findings or config is None:
-        raise ConfigError(ordered(findings))
+        raise ConfigError(ordered(findings), gathered.sources)
     return Loaded(
         path=path,
         config=config,

@@ -84,7 +84,7 @@ def _pipeline(
     limit = loaded.config.records.max_content
     record = WriteRecord(loaded.digest, around.clock, around.sinks, keep_content=keep_content, max_content=limit)
     closing = (record,)
-    return Pipeline(stages, closing, around.clock, around.bug)
+    return Pipeline(stages, closing, around.clock, around.bug, loaded.secrets)
 
 
 def check(loaded: Loaded) -> None:

@@ -5,7 +5,7 @@ ours, or the cancellation of its task, which is how a client's disconnect arrive
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from llmctl.clock import Clock
@@ -13,6 +13,8 @@ from llmctl.errors import ClientGone, LlmctlError
 from llmctl.gateway.client import Client
 from llmctl.model.exchange import Exchange
 from llmctl.model.record import Failure, StageTime, State
+
+MASK = "********"
 
 
 class Stage(Protocol):
@@ -42,11 +44,14 @@ class Pipeline:
         closing: Sequence[Closing],
         clock: Clock,
         bug: Callable[[str, BaseException], None],
+        secrets: Collection[str] = (),
     ) -> None:
+        """`secrets` are masked in what clients are told: an upstream may quote what we sent it."""
         self._stages = tuple(stages)
         self._closing = tuple(closing)
         self._now = clock.monotonic
         self._bug = bug
+        self._secrets = tuple(secrets)
         self.in_flight = 0
 
     async def run(self, exchange: Exchange, client: Client) -> None:
@@ -60,13 +65,14 @@ class Pipeline:
     async def _take(self, exchange: Exchange, client: Client, stages: tuple[Stage, ...]) -> None:
         self.in_flight += 1
         try:
+            start = exchange.us(self._now())
             for stage in stages:
-                begun = self._now()
                 try:
                     await stage.run(exchange, client)
                 finally:
-                    start = exchange.us(begun)
-                    exchange.stages.append(StageTime(stage.name, start, exchange.us(self._now()) - start))
+                    end = exchange.us(self._now())
+                    exchange.stages.append(StageTime(stage.name, start, end - start))
+                    start = end
             exchange.state = "ok"
         except LlmctlError as error:
             await self._fail(exchange, client, error)
@@ -86,6 +92,8 @@ class Pipeline:
                 step.close(exchange)
 
     async def _fail(self, exchange: Exchange, client: Client, error: LlmctlError) -> None:
+        for secret in self._secrets:
+            error.message = error.message.replace(secret, MASK)
         _settle(exchange, "failed", error)
         try:
             await client.error(exchange, error)

@@ -4,15 +4,17 @@ A configuration that cannot be loaded, built or started leaves the old gateway s
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from llmctl.config.load import Loaded
-from llmctl.errors import LlmctlError
+from llmctl.errors import ConfigError, LlmctlError
 from llmctl.gateway.build import Surroundings, build
 from llmctl.gateway.gateway import Gateway
 
 POLL = 1.0
+
+Stamp = tuple[int, int, int]
 
 
 class Live:
@@ -32,7 +34,7 @@ class Live:
         self._apply = apply
         self._lock = asyncio.Lock()
         self._draining: set[asyncio.Task[None]] = set()
-        self._seen: tuple[object, ...] = ()
+        self._seen: dict[Path, Stamp | None] = {}
         self._gateway: Gateway | None = None
         self.failure: str | None = None
         self.loaded_at = 0.0
@@ -46,20 +48,26 @@ class Live:
 
     async def start(self, loaded: Loaded) -> None:
         """Build and start the first gateway. Raises ConfigError."""
-        self._seen = _fingerprint(loaded)
+        self._seen = _stamps(loaded.sources)
         await self._swap(loaded)
 
     async def reload(self) -> bool:
         """Replace the gateway by what the files say now; True if it went live."""
         async with self._lock:
+            if self.draining:
+                return False
+            # Taken before reading: a file that changes while it is read must be seen to have changed.
+            before = _stamps(self._seen)
             try:
                 loaded = self._load()
-                self._seen = _fingerprint(loaded)
-                if self._gateway is not None and loaded.tree == self.gateway.loaded.tree:
+                self._watch_from_now(loaded.sources, before)
+                if loaded.tree == self.gateway.loaded.tree:
                     self.failure = None
                     return False
                 await self._swap(loaded)
             except (LlmctlError, OSError) as error:
+                if isinstance(error, ConfigError):
+                    self._watch_from_now(error.sources, before)
                 self.failure = str(error)
                 self._log("reload_failed", error=str(error), serving=self.gateway.policy)
                 return False
@@ -71,9 +79,7 @@ class Live:
         """Reload when one of the configuration's files changes. Runs until cancelled."""
         while True:
             await asyncio.sleep(POLL)
-            now = _fingerprint(self.gateway.loaded)
-            if now != self._seen:
-                self._seen = now
+            if _stamps(self._seen) != self._seen:
                 await self.reload()
 
     async def close(self, drain: float) -> None:
@@ -83,6 +89,11 @@ class Live:
         for task in self._draining:
             task.cancel()
         await asyncio.gather(*self._draining, return_exceptions=True)
+
+    def _watch_from_now(self, sources: Iterable[Path], before: dict[Path, Stamp | None]) -> None:
+        """Watch the files that were read, and those of the gateway that still serves if they were not all found."""
+        files = {*sources, *self.gateway.loaded.sources}
+        self._seen = {path: before[path] if path in before else _stamp(path) for path in files}
 
     async def _swap(self, loaded: Loaded) -> None:
         new = build(loaded, self._around)
@@ -102,11 +113,11 @@ class Live:
             self._log("drained", policy=old.policy)
 
 
-def _fingerprint(loaded: Loaded) -> tuple[object, ...]:
-    return tuple((str(path), _stamp(path)) for path in sorted(loaded.sources))
+def _stamps(paths: Iterable[Path]) -> dict[Path, Stamp | None]:
+    return {path: _stamp(path) for path in paths}
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> Stamp | None:
     try:
         stat = path.stat()
     except OSError:

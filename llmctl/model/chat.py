@@ -143,11 +143,11 @@ class WireUsage(Struct, gc=False):
 
     def partition(self) -> Usage:
         """The same counts as buckets that do not overlap."""
-        prompt, completion = self.prompt_tokens or 0, self.completion_tokens or 0
+        prompt, completion = max(0, self.prompt_tokens or 0), max(0, self.completion_tokens or 0)
         detail, written = self.prompt_tokens_details, self.completion_tokens_details
-        read = min(detail.cached_tokens or 0, prompt) if detail else 0
-        write = min(detail.cache_write_tokens or 0, prompt - read) if detail else 0
-        reasoning = min(written.reasoning_tokens or 0, completion) if written else 0
+        read = max(0, min(detail.cached_tokens or 0, prompt)) if detail else 0
+        write = max(0, min(detail.cache_write_tokens or 0, prompt - read)) if detail else 0
+        reasoning = max(0, min(written.reasoning_tokens or 0, completion)) if written else 0
         return Usage(prompt - read - write, read, write, completion - reasoning, reasoning, "provider")
 
 
@@ -185,10 +185,12 @@ _BODY = msgspec.json.Decoder(AnswerBody)
 
 
 def answer(raw: bytes) -> Answer:
-    """The complete answer whose JSON is `raw`. Raises msgspec.MsgspecError if it is not one."""
+    """The complete answer whose JSON is `raw`. Raises one of `json.UNDECODABLE` if it is not one."""
+    raw.decode()  # fields that nobody here reads must be fit for the record and the client too
     return Answer(raw, _BODY.decode(raw))
 
 
 def chunk(raw: bytes) -> Chunk:
-    """The chunk whose JSON is `raw`. Raises msgspec.MsgspecError if it is not one."""
+    """The chunk whose JSON is `raw`. Raises one of `json.UNDECODABLE` if it is not one."""
+    raw.decode()
     return Chunk(raw, _BODY.decode(raw))

@@ -6,6 +6,9 @@ import msgspec
 
 JsonObject = dict[str, Any]
 
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for text that is not JSON, not UTF-8, not of the type asked for, or nested too deeply."""
+
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
 

@@ -8,8 +8,8 @@ from msgspec import Struct
 from llmctl.errors import UpstreamStatus
 from llmctl.model.chat import Chunk
 from llmctl.model.json import JsonObject, encode
-from llmctl.net.sse import EventParser
 from llmctl.providers.content import Head, delta, read, usage_chunk
+from llmctl.providers.events import EventDecoder
 from llmctl.providers.http import status_error
 
 FINISH = {
@@ -131,27 +131,22 @@ class _Event(Struct):
 _EVENT = msgspec.json.Decoder(_Event)
 
 
-class AnthropicStream:
+class AnthropicStream(EventDecoder):
     """Decodes one stream. `message_stop` completes it; pings and blocks of server tools give no chunks."""
 
     def __init__(self, provider: str, model: str, created: int = 0) -> None:
-        self.done = False
+        super().__init__()
         self._provider = provider
         self._head = Head("", model, created)
-        self._parser = EventParser()
         self._blocks: dict[int, Block] = {}
         self._calls = 0
         self._thoughts = 0
         self._usage = AnthropicUsage()
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Chunks completed by `data`."""
-        chunks: list[Chunk] = []
-        for event in self._parser.feed(data):
-            chunks += self._event(read(self._provider, _EVENT, event.data))
-        return chunks
+    def _event(self, data: bytes, chunks: list[Chunk]) -> None:
+        chunks += self._chunks(read(self._provider, _EVENT, data))
 
-    def _event(self, event: _Event) -> list[Chunk]:
+    def _chunks(self, event: _Event) -> list[Chunk]:
         match event.type:
             case "message_start" if event.message is not None:
                 self._head = Head(event.message.id, event.message.model or self._head.model, self._head.created)

@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
-from llmctl.errors import UpstreamStatus
+from llmctl.errors import UpstreamError, UpstreamStatus
 from llmctl.model.chat import Answer, Chunk, Operation
 from llmctl.model.json import JsonObject
 from llmctl.net.transport import Request, Transport
@@ -41,9 +41,13 @@ class Call(Struct, frozen=True, gc=False):
 
 
 class StreamDecoder(Protocol):
-    """Reads one answer's stream. `done` is true once the provider has said that the answer is complete."""
+    """Reads one answer's stream. `done` is true once the provider has said that the answer is complete.
+
+    `failure` is what went wrong behind the chunks that `feed` last returned; nothing follows it.
+    """
 
     done: bool
+    failure: UpstreamError | None
 
     def feed(self, data: bytes) -> list[Chunk]:
         """Chunks completed by `data`. Raises UpstreamError on garbage or an error event."""
@@ -69,7 +73,7 @@ class Provider(Protocol):
         ...
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamStatus:
-        """What an error answer means. Never repeats credentials."""
+        """What an error answer means. Of a refusal of our credentials nothing is quoted."""
         ...
 
     @property

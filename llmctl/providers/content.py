@@ -8,7 +8,7 @@ import msgspec
 from llmctl.errors import UpstreamProtocolError, UpstreamUnsupported
 from llmctl.model import chat
 from llmctl.model.chat import Answer, Chunk
-from llmctl.model.json import JsonObject, decode, encode
+from llmctl.model.json import UNDECODABLE, JsonObject, decode, encode
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ def arguments(provider: str, call: JsonObject) -> JsonObject:
     text = word(provider, member(provider, call, "function"), "arguments")
     try:
         found = decode(text or "{}")
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         found = None
     if not isinstance(found, dict):
         raise unsupported(
@@ -111,7 +111,7 @@ def read(provider: str, decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     """`data` as the provider's own JSON. Raises UpstreamProtocolError where it is not that."""
     try:
         return decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise UpstreamProtocolError(
             f"provider {provider} sent JSON that is not as its API documents it: {error}"
         ) from None

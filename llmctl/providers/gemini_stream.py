@@ -8,8 +8,8 @@ from msgspec import Struct
 from llmctl.errors import UpstreamProtocolError
 from llmctl.model.chat import Chunk
 from llmctl.model.json import JsonObject, encode
-from llmctl.net.sse import EventParser
 from llmctl.providers.content import Head, delta, read, usage_chunk
+from llmctl.providers.events import EventDecoder
 from llmctl.providers.http import status_error
 
 FINISH = {"STOP": "stop", "MAX_TOKENS": "length"}
@@ -132,26 +132,21 @@ def piece(head: Head, part: Part, calls: int) -> JsonObject:
     return ({"content": part.text} if part.text else {}) | _signature(part)
 
 
-class GeminiStream:
+class GeminiStream(EventDecoder):
     """Decodes one stream. It is complete when every candidate has its finish reason."""
 
     def __init__(self, provider: str, model: str, candidates: int, created: int = 0) -> None:
-        self.done = False
+        super().__init__()
         self._provider = provider
         self._head = Head("", model, created)
         self._unfinished = candidates
         self._calls = [0] * candidates
         self._started: set[int] = set()
         self._usage: GeminiUsage | None = None
-        self._parser = EventParser()
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Chunks completed by `data`; what follows a complete answer is left unread."""
-        chunks: list[Chunk] = []
-        for event in self._parser.feed(data):
-            if not self.done:
-                chunks += self._reply(read(self._provider, REPLY, event.data))
-        return chunks
+    def _event(self, data: bytes, chunks: list[Chunk]) -> None:
+        if not self.done:  # what follows a complete answer is left unread
+            chunks += self._reply(read(self._provider, REPLY, data))
 
     def _reply(self, reply: Reply) -> list[Chunk]:
         if reply.error is not None:

@@ -1,17 +1,19 @@
 """What providers that speak HTTP share: where to send, with which headers, and how to read a refusal."""
 
+import math
 import re
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-import msgspec
 from pydantic import BeforeValidator, Field
 
 from llmctl.config.units import parse_bytes, parse_seconds
 from llmctl.errors import UpstreamStatus
+from llmctl.model.json import UNDECODABLE, decode
 from llmctl.net.transport import Origin, Request, Timeouts, Transport
 from llmctl.providers.base import Call, ProviderOptions
 
@@ -19,6 +21,8 @@ Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect"})
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
@@ -56,24 +60,29 @@ class Endpoint:
             raise ValueError(f"base_url {base_url!r} is not an http(s) URL; write https://host/v1")
         if url.username or url.password or url.query or url.fragment:
             raise ValueError("base_url takes no credentials, query or fragment; use api_key and headers")
+        if not _HOST.fullmatch(url.hostname):
+            raise ValueError(f"base_url host {url.hostname!r} has characters that no host name has; write punycode")
+        if url.port == 0:
+            raise ValueError("base_url names port 0, which nothing listens on")
         if not re.fullmatch(r"[\x21-\x7e]*", url.path):
             raise ValueError(f"base_url path {url.path!r} has characters that must be percent-encoded")
         port = url.port or (443 if url.scheme == "https" else 80)
         tls = ssl.create_default_context(cafile=options.ca_file) if url.scheme == "https" else None
         host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
         default = port == (443 if tls else 80)
-        lines = {
+        if refused := sorted(FRAMING.intersection(map(str.lower, options.headers))):
+            raise ValueError(f"headers: {', '.join(refused)} is set by the connection; leave it out")
+        usual = {
             "host": host if default else f"{host}:{port}",
             "accept-encoding": "identity",
-            **headers,
-            **options.headers,
+            "content-type": "application/json",
         }
+        # Names know no case, so one given twice must not be sent twice.
+        lines = {name.lower(): value for given in (usual, headers, options.headers) for name, value in given.items()}
         head = b"".join(_line(name, value) for name, value in lines.items())
         origin = Origin(url.hostname, port, tls)
         prefix = url.path.rstrip("/").encode("ascii")
-        return cls(
-            origin, prefix, head + _line("content-type", "application/json"), options.timeouts, options.max_response
-        )
+        return cls(origin, prefix, head, options.timeouts, options.max_response)
 
     def request(self, path: bytes, body: bytes, call: Call) -> Request:
         """A POST of `body` to `path` below the base URL."""
@@ -123,14 +132,15 @@ class Stateless:
 
 def retry_after(headers: dict[bytes, bytes]) -> float | None:
     """Seconds the upstream asks us to wait: `retry-after-ms`, else `retry-after` as seconds or HTTP date."""
+    with suppress(ValueError):
+        if math.isfinite(after := float(headers.get(b"retry-after-ms", b"")) / 1000):
+            return max(0.0, after)
     try:
-        if (value := headers.get(b"retry-after-ms")) is not None:
-            return max(0.0, float(value) / 1000)
         if (value := headers.get(b"retry-after")) is None:
             return None
         text = value.decode("ascii").strip()
         if text.replace(".", "", 1).isdigit():
-            return float(text)
+            return after if math.isfinite(after := float(text)) else None
         # A date is meant on the sender's clock, which its own Date header tells.
         sent = parsedate_to_datetime(headers[b"date"].decode("ascii"))
         return max(0.0, (parsedate_to_datetime(text) - sent).total_seconds())
@@ -158,8 +168,8 @@ def status_error(name: str, status: int, headers: dict[bytes, bytes], body: byte
 
 def _detail(body: bytes) -> dict[str, Any]:
     try:
-        found = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
+        found = decode(body)
+    except UNDECODABLE:
         return {}
     if isinstance(found, list) and found:  # Gemini wraps errors of its streaming method in a list
         found = found[0]

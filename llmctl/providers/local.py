@@ -44,6 +44,7 @@ class LocalOptions(HttpOptions):
         None, ge=1, le=256, description="CPU threads; one less than there are CPUs, 1 to 4, if absent."
     )
     parallel: int = Field(4, ge=1, le=64, description="Requests answered at one time; further ones wait.")
+    max_tokens: int = Field(2048, ge=1, description="Longest answer where the request sets no limit.")
     embeddings: bool = Field(True, description="Serve /v1/embeddings too, with mean pooling.")
     embedding_tokens: int = Field(
         2048, ge=64, le=32768, description="Longest input to embed. One of 2,048 tokens takes 0.8 GiB of memory."
@@ -133,7 +134,7 @@ class Local(OpenAI):
         threads = options.threads or max(1, min((os.cpu_count() or 1) - 1, 4))
         command = [sys.executable, "-m", "llmctl.providers.local_child", "--model", str(self._file)]
         command += ["--alias", self._file.stem, "--context", str(options.context), "--threads", str(threads)]
-        command += ["--parallel", str(options.parallel)]
+        command += ["--parallel", str(options.parallel), "--max-tokens", str(options.max_tokens)]
         if options.embeddings:
             command += ["--embedding-batch", str(options.embedding_tokens)]
         if self._packaged:

@@ -22,6 +22,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--context", type=int, required=True, help="tokens per slot")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--parallel", type=int, required=True)
+    parser.add_argument("--max-tokens", type=int, required=True, help="longest answer where the request sets no limit")
     parser.add_argument("--small-cache", action="store_true", help="keep keys and values in 8 bits")
     parser.add_argument("--embedding-batch", type=int, default=0, help="longest input to embed; 0 is no embeddings")
     parser.add_argument("--template", help="Jinja chat template to use instead of the model's")
@@ -35,6 +36,7 @@ def _params(arguments: argparse.Namespace) -> xllamacpp.CommonParams:
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.n_parallel = arguments.parallel
+    params.n_predict = arguments.max_tokens
     # Each slot has cells of its own. Sharing them would take less, but one long conversation then fails the others.
     params.n_ctx = arguments.context * arguments.parallel
     params.kv_unified = False

@@ -3,16 +3,15 @@
 from typing import ClassVar, Literal
 from urllib.parse import quote
 
-import msgspec
 from pydantic import Field, SecretStr
 
 from llmctl.errors import UpstreamProtocolError, UpstreamStatus
 from llmctl.model import chat
 from llmctl.model.chat import Answer, Chunk
-from llmctl.model.json import JsonObject, compact, encode
-from llmctl.net.sse import EventParser
+from llmctl.model.json import UNDECODABLE, JsonObject, compact, encode
 from llmctl.net.transport import Request
 from llmctl.providers.base import Call, ProviderOptions, StreamDecoder
+from llmctl.providers.events import EventDecoder
 from llmctl.providers.http import Endpoint, HttpOptions, Stateless, status_error
 
 # What OpenAI's chat endpoint knows; its current reference is the source.
@@ -81,7 +80,7 @@ class OpenAI(Stateless):
 
     def decoder(self, call: Call) -> StreamDecoder:
         """Chunks as they come."""
-        return OpenAIStream(self.name, call.payload.get("n") or 1)
+        return OpenAIStream(self.name, choices_of(call))
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamStatus:
         """OpenAI's error object, or one of its common variations."""
@@ -127,7 +126,7 @@ def decode_answer(name: str, call: Call, body: bytes) -> Answer:
     """A 200's body as an answer. Raises UpstreamProtocolError where it is not one."""
     try:
         answer = chat.answer(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise UpstreamProtocolError(f"provider {name} answered 200 with what is not an answer: {error}") from None
     complete = answer.body.data if call.operation == "embedding" else answer.body.choices
     if not complete:
@@ -136,37 +135,37 @@ def decode_answer(name: str, call: Call, body: bytes) -> Answer:
     return answer
 
 
-class OpenAIStream:
+class OpenAIStream(EventDecoder):
     """Decodes `data:` events. `[DONE]` completes the answer, or `choices` finish reasons where a server sends none."""
 
     def __init__(self, name: str, choices: int) -> None:
-        self.done = False
+        super().__init__()
         self._name = name
-        self._unfinished = choices
-        self._parser = EventParser()
+        self._choices = choices
+        self._finished: set[int] = set()
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Chunks completed by `data`."""
-        chunks = []
-        for event in self._parser.feed(data):
-            text = event.data
-            if text == b"[DONE]":
-                self.done = True
-                continue
-            try:
-                chunk = chat.chunk(compact(text))
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise UpstreamProtocolError(
-                    f"provider {self._name} sent a chunk that is not a chat chunk: {error}"
-                ) from None
-            body = chunk.body
-            if body.error:
-                raise stream_error(self._name, body.error)
-            if body.choices and body.choices[0].finish_reason is not None:
-                self._unfinished -= 1
-                self.done = self.done or self._unfinished == 0
-            chunks.append(chunk)
-        return chunks
+    def _event(self, data: bytes, chunks: list[Chunk]) -> None:
+        if data == b"[DONE]":
+            self.done = True
+            return
+        try:
+            chunk = chat.chunk(compact(data))
+        except UNDECODABLE as error:
+            raise UpstreamProtocolError(f"provider {self._name} sent what is not a chat chunk: {error}") from None
+        if chunk.body.error:
+            raise stream_error(self._name, chunk.body.error)
+        for choice in chunk.body.choices:
+            if choice.finish_reason is not None:
+                self._finished.add(choice.index)
+                self.done = self.done or len(self._finished) >= self._choices
+        chunks.append(chunk)
+
+
+def choices_of(call: Call) -> int:
+    """How many choices the answer will have: `n` for each prompt, of which legacy completions may send a list."""
+    prompt = call.payload.get("prompt")
+    listed = isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], str | list)
+    return int(call.payload.get("n") or 1) * (len(prompt) if listed and prompt else 1)
 
 
 def stream_error(name: str, error: object) -> UpstreamStatus:

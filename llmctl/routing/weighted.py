@@ -15,7 +15,7 @@ from llmctl.routing.base import StrategyOptions
 class WeightedOptions(StrategyOptions):
     """Options of `weighted`."""
 
-    weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+    weights: dict[str, Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]] = Field(
         min_length=1, description="Model name to weight; weights need not add up to one."
     )
 

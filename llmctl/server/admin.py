@@ -28,7 +28,10 @@ def admin_app(live: Live, render: Render) -> Starlette:
         reasons = gateway.unready()
         if live.draining:
             reasons["server"] = "draining"
-        state = {"ready": not reasons, "reasons": reasons, "policy": gateway.policy, "reload_error": live.failure}
+        state = {"ready": not reasons, "reasons": reasons, "policy": gateway.policy}
+        failure = live.failure
+        # It quotes file names and lines, which are nobody's business on another host.
+        state["reload_error"] = failure if failure is None or _from_here(request) else "see the log"
         return JSONResponse(state, status_code=200 if not reasons else 503)
 
     async def metrics(request: Request) -> Response:

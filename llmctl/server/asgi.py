@@ -16,8 +16,9 @@ from llmctl.model.exchange import Dialect as DialectName
 from llmctl.model.exchange import Exchange
 from llmctl.model.json import encode
 from llmctl.server.anthropic import AnthropicDialect
+from llmctl.server.cycle import ANSWER
 from llmctl.server.dialect import Dialect
-from llmctl.server.http_client import Headers, HttpClient, Receive, Send, error_headers
+from llmctl.server.http_client import HttpClient, Receive, Send, error_head
 from llmctl.server.openai import OpenAIDialect, error_envelope
 from llmctl.server.responses import ResponsesDialect
 
@@ -96,40 +97,32 @@ class App:
         else:
             await gateway.refuse(exchange, client, refusal)
 
-    def _open(self, scope: Scope, gateway: Gateway, endpoint: Endpoint) -> tuple[Exchange, int | None, bytes]:
-        """An exchange as far as the head tells, the declared content length, and the Host header."""
-        credential = request_id = parent = None
-        declared, host, state = None, b"", ""
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                credential = _bearer(value) or credential
-            elif name == b"x-api-key":
-                credential = credential or value.decode("latin-1")
-            elif name == b"content-length":
-                declared = int(value)
-            elif name == b"host":
-                host = value
-            elif name == b"x-request-id":
-                request_id = value.decode("ascii") if _REQUEST_ID.fullmatch(value) else None
-            elif name == b"traceparent":
-                parent = value.decode("latin-1")
-            elif name == b"tracestate":
-                state = _printable(value)
+    def _open(self, scope: Scope, gateway: Gateway, endpoint: Endpoint) -> tuple[Exchange, int, bytes]:
+        """An exchange as far as the head tells, the declared content length (-1: none), and the Host header."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        credential = _credential(headers)
+        request_id, parent = headers.get(b"x-request-id"), headers.get(b"traceparent")
+        if request_id is not None and not _REQUEST_ID.fullmatch(request_id):
+            request_id = None
+        state = _tracestate(scope["headers"]) if b"tracestate" in headers else ""
+        declared = int(headers.get(b"content-length", -1))
         clock = gateway.clock
         now, wall = clock.monotonic(), clock.wall()
         exchange = Exchange(
-            request_id or f"req_{int(wall * 1000):011x}{self._random.getrandbits(64):016x}",
+            request_id.decode("ascii")
+            if request_id is not None
+            else f"req_{int(wall * 1000):011x}{self._random.getrandbits(64):016x}",
             endpoint.operation,
             endpoint.name,
             {},
             None,
-            trace.start(parent, self._random, state),
+            trace.start(parent.decode("latin-1") if parent is not None else None, self._random, state),
             now,
             wall,
             now + gateway.config.server.request_timeout,
             credential,
         )
-        return exchange, declared, host
+        return exchange, declared, headers.get(b"host", b"")
 
     async def _models(self, scope: Scope, send: Send) -> None:
         """`GET /v1/models` and `/v1/models/{name}`, in OpenAI's shape."""
@@ -150,22 +143,23 @@ class App:
                 for name in ([wanted] if wanted else names)
             ]
             body, status = encode(entries[0] if wanted else {"object": "list", "data": entries}), 200
-            headers: Headers = []
+            head = b""
         except LlmctlError as error:
-            body, status, headers = error_envelope(error), error.http_status, error_headers(error)
-        headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            body, status, head = error_envelope(error), error.http_status, error_head(error)
+        head += b"content-type: application/json\r\n"
+        await send({"type": ANSWER, "status": status, "head": head, "body": body, "more_body": False})
 
 
-def _bearer(value: bytes) -> str | None:
-    scheme, _, token = value.decode("latin-1").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+def _credential(headers: dict[bytes, bytes]) -> str | None:
+    """The key of `Authorization: Bearer`, else of `x-api-key`."""
+    if (value := headers.get(b"authorization")) is not None and value[:7].lower() == b"bearer ":
+        return value[7:].strip().decode("latin-1")
+    return value.decode("latin-1") if (value := headers.get(b"x-api-key")) is not None else None
 
 
-def _printable(value: bytes) -> str:
-    """A `tracestate` fit to be sent on, or nothing."""
-    text = value.decode("latin-1")
+def _tracestate(headers: list[tuple[bytes, bytes]]) -> str:
+    """A `tracestate` fit to be sent on, its lines joined, or nothing."""
+    text = b",".join(value for name, value in headers if name == b"tracestate").decode("latin-1")
     return text if len(text) <= 512 and text.isascii() and text.isprintable() else ""
 
 

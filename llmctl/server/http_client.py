@@ -1,23 +1,23 @@
 """A `Client` at the other end of an ASGI connection."""
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from llmctl.clock import Clock
-from llmctl.errors import BodyTooLarge, ClientGone, LlmctlError, RequestTimeout
+from llmctl.errors import BodyTooLarge, ClientGone, LlmctlError, MethodNotAllowed, RequestTimeout
 from llmctl.model.chat import Answer, Chunk
 from llmctl.model.exchange import Exchange
+from llmctl.server.cycle import ANSWER
 from llmctl.server.dialect import Dialect, StreamEncoder
 from llmctl.server.protocol import LATE
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
-_JSON = (b"content-type", b"application/json")
-_EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"),
-           (b"x-accel-buffering", b"no")]  # fmt: skip
+_JSON = b"content-type: application/json\r\n"
+_EVENTS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
 class HttpClient:
@@ -34,9 +34,9 @@ class HttpClient:
         clock: Clock,
         policy: bytes,
         max_body: int,
-        declared: int | None,
+        declared: int,
     ) -> None:
-        """`declared` is the request's content-length, where it has one."""
+        """`declared` is the request's content-length, or -1 where it has none."""
         self._dialect = dialect
         self._scope = scope
         self._receive = receive
@@ -52,10 +52,10 @@ class HttpClient:
         payload, exchange.raw = self._dialect.parse(await self._body())
         exchange.payload = payload
         exchange.requested_model = payload["model"]
-        exchange.stream = bool(payload.get("stream"))
+        exchange.stream = exchange.operation != "embedding" and bool(payload.get("stream"))
 
     async def _body(self) -> bytes:
-        if self._declared is not None and self._declared > self._max_body:
+        if self._declared > self._max_body:
             raise _too_large(self._max_body)
         message = await self._receive()
         body: bytes = message.get("body", b"")
@@ -82,18 +82,24 @@ class HttpClient:
         """A 200 with everything that is known by now in its headers."""
         body = self._dialect.answer(exchange, answer)
         exchange.committed = True
-        await self._answer(200, self._headers(exchange), body)
+        await self._answer(200, _JSON + self._head(exchange), body)
 
     async def stream(self, exchange: Exchange, chunks: AsyncIterator[list[Chunk]]) -> None:
         """A 200 whose body is events; each batch of chunks is one write."""
         encoder = self._encoder = self._dialect.encoder(exchange)
         send = self._send
-        exchange.committed = True
-        await send({"type": "http.response.start", "status": 200, "headers": _EVENTS + self._headers(exchange)})
         async for batch in chunks:
-            if data := encoder.feed(batch):
+            data = encoder.feed(batch)
+            if not exchange.committed:
+                exchange.committed = True
+                await self._answer(200, _EVENTS + self._head(exchange), data, more=True)
+            elif data:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
-        await send({"type": "http.response.body", "body": encoder.finish(), "more_body": False})
+        if exchange.committed:
+            await send({"type": "http.response.body", "body": encoder.finish(), "more_body": False})
+        else:  # a stream without a single chunk
+            exchange.committed = True
+            await self._answer(200, _EVENTS + self._head(exchange), encoder.finish())
 
     async def error(self, exchange: Exchange, error: LlmctlError) -> None:
         """An error answer, or the last event of a stream that has begun."""
@@ -104,47 +110,45 @@ class HttpClient:
             return
         if isinstance(error, ClientGone):
             return
-        headers = self._headers(exchange) + error_headers(error)
-        await self._answer(error.http_status, headers, self._dialect.error(error, exchange.id))
+        head = _JSON + self._head(exchange) + error_head(error)
+        await self._answer(error.http_status, head, self._dialect.error(error, exchange.id))
 
-    async def _answer(self, status: int, headers: Headers, body: bytes) -> None:
-        headers += (_JSON, (b"content-length", b"%d" % len(body)))
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
+    async def _answer(self, status: int, head: bytes, body: bytes, *, more: bool = False) -> None:
+        await self._send({"type": ANSWER, "status": status, "head": head, "body": body, "more_body": more})
 
-    def _headers(self, exchange: Exchange) -> Headers:
+    def _head(self, exchange: Exchange) -> bytes:
+        """Header lines. Nothing in them is the client's but its request id, which was checked when it came."""
         request_id = exchange.id.encode("ascii")
-        headers = [
-            (b"x-request-id", request_id),
-            (b"x-llmctl-request-id", request_id),
-            (b"x-llmctl-policy", self._policy),
-        ]
+        head = b"x-request-id: %b\r\nx-llmctl-request-id: %b\r\nx-llmctl-policy: %b\r\n" % (
+            request_id,
+            request_id,
+            self._policy,
+        )
+        if exchange.dialect == "anthropic":  # the name its official clients read
+            head += b"request-id: %b\r\n" % request_id
         if exchange.decision is not None:
-            headers.append((b"x-llmctl-model", exchange.decision.model.encode("ascii", "replace")))
+            head += b"x-llmctl-model: %b\r\n" % exchange.decision.model.encode("ascii")
         if attempts := exchange.attempts:
-            headers.append((b"x-llmctl-attempts", b"%d" % len(attempts)))
-            elapsed = exchange.us(self._clock.monotonic()) - sum(attempt.duration_us for attempt in attempts)
-            headers.append((b"x-llmctl-overhead-ms", b"%.3f" % (elapsed / 1000)))
+            spent = exchange.us(self._clock.monotonic()) - sum([attempt.duration_us for attempt in attempts])
+            head += b"x-llmctl-attempts: %d\r\nx-llmctl-overhead-ms: %.3f\r\n" % (len(attempts), spent / 1000)
         if (usd := exchange.cost.usd) is not None:
-            headers.append((b"x-llmctl-cost-usd", b"%.8f" % usd))
-        return headers
+            head += b"x-llmctl-cost-usd: %.8f\r\n" % usd
+        return head
 
 
-def error_headers(error: LlmctlError) -> Headers:
+def error_head(error: LlmctlError) -> bytes:
     """What an error adds: when to come back, which method to use, whether to hang up."""
-    headers: Headers = []
+    head = b""
     retry_after: float | None = getattr(error, "retry_after", None)
     if retry_after is None and error.http_status == 429:
         retry_after = 1.0  # a 429 without it makes clients storm
     if retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(1, -(-retry_after // 1))))
+        head += b"retry-after: %d\r\n" % max(1, math.ceil(retry_after))
     if error.http_status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    if (allow := getattr(error, "allow", None)) is not None:
-        headers.append((b"allow", allow.encode("ascii")))
-    if isinstance(error, BodyTooLarge | RequestTimeout):
-        headers.append((b"connection", b"close"))
-    return headers
+        head += b"www-authenticate: Bearer\r\n"
+    if isinstance(error, MethodNotAllowed):
+        head += b"allow: %b\r\n" % error.allow.encode("ascii")
+    return head
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -117,8 +117,9 @@ class _Protocol(HttpToolsProtocol):
         self._refuse(b"400 Bad Request", b"the request is not valid HTTP/1.1")
 
     def on_headers_complete(self) -> None:
-        size = sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url)
-        if size > self._holder.limits.max_header:
+        # What has come so far may include some of the body, so it only says when a closer look is due.
+        limit = self._holder.limits.max_header
+        if self._head_size > limit and self._exact_head_size() > limit:
             self._refuse(b"431 Request Header Fields Too Large", b"the request's head is over server.max_header")
             return
         self._in_head = False
@@ -131,16 +132,22 @@ class _Protocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
 
+    def _exact_head_size(self) -> int:
+        return sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url)
+
     def _cycle(self) -> Cycle:
         scope: dict[str, Any] = cast(dict[str, Any], self.scope)
         version = self.parser.get_http_version()
-        url = httptools.parse_url(self.url)
-        path = (url.path or b"/").decode("ascii", "replace")
+        raw_path, query = self.url, b""
+        if not raw_path.startswith(b"/") or b"?" in raw_path:
+            url = httptools.parse_url(self.url)
+            raw_path, query = url.path or b"/", url.query or b""
+        path = raw_path.decode("ascii", "replace")
         scope["method"] = self.parser.get_method().decode("ascii")
         scope["http_version"] = version
         scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = url.path or b"/"
-        scope["query_string"] = url.query or b""
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
         cycle = Cycle(
             scope=self.scope,
             transport=self.transport,

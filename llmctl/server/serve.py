@@ -29,7 +29,7 @@ def listen(server: ServerConfig, *, reuse_port: bool = False) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind((server.host, server.port))
+        sock.bind((server.host.strip("[]"), server.port))
     except BaseException:
         sock.close()
         raise

@@ -92,10 +92,12 @@ class Supervisor:
         finally:
             os.close(ready_write)
         self._workers[slot] = process
+        if self._stopping:  # it was being started when the others were told
+            process.terminate()
         became_ready = await self._wait_ready(ready_read)
         if became_ready and slot not in self._ready:
             self._ready.add(slot)
-            if len(self._ready) == self._count:
+            if len(self._ready) == self._count and not self._stopping:
                 on_ready()
         code = await process.wait()
         return code, became_ready

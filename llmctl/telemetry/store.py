@@ -1,13 +1,13 @@
 """The record store's writing side: encoded and redacted on the loop, written to disk by one thread.
 
 Encoding in the thread would hold the interpreter's lock for whole batches and stall the loop; encoding one record
-at a time costs it microseconds. The loop only appends to a deque and adds to counters of its own: it takes no lock
-and wakes nobody. The thread looks every `flush_interval`.
+at a time costs it microseconds. The loop only appends to a list and adds to counters of its own: it takes no lock
+and wakes nobody. The thread looks every `flush_interval`, and works on whole batches: each time it asks for the
+interpreter's lock, every release of it on the loop (RE2 and uvloop do) wakes it in vain until its turn has come.
 """
 
 import errno
 import threading
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +20,6 @@ from llmctl.model.record import Record
 from llmctl.telemetry.redact import Redactor
 from llmctl.telemetry.segments import SegmentWriter
 
-BATCH_BYTES = 1024**2
 WARN_EVERY = 60.0
 CLOSE_WITHIN = 5.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -53,13 +52,13 @@ class RecordStore:
         self._warn = warn
         self._interval = config.flush_interval
         self._limit = config.queue_bytes
-        self._queue: deque[bytes] = deque()
+        self._queue: list[bytes] = []
         # Each of these is written by one thread only, so none needs a lock: the loop's, then the writer's.
         self._taken_bytes = 0
         self._dropped = {"queue_full": 0, "disk_full": 0, "io_error": 0, "encode": 0, "shutdown": 0}
         self._done_bytes = 0
         self._written = 0
-        self._batch: list[bytes] = []
+        self._held = b""  # taken from the queue and not yet on disk: whole lines
         self._trouble = ""
         self._drained_at = clock.monotonic()
         self._warned_at = -WARN_EVERY
@@ -98,7 +97,7 @@ class RecordStore:
             return
         self._stop.set()
         self._thread.join(CLOSE_WITHIN)
-        self._dropped["shutdown"] += len(self._queue) + len(self._batch)
+        self._dropped["shutdown"] += len(self._queue) + self._held.count(b"\n")
 
     @property
     def written(self) -> int:
@@ -124,7 +123,7 @@ class RecordStore:
         while not self._stop.wait(self._interval):
             self._drain()
         deadline = self._clock.monotonic() + CLOSE_WITHIN
-        while (self._queue or self._batch) and self._clock.monotonic() < deadline:
+        while (self._queue or self._held) and self._clock.monotonic() < deadline:
             if not self._drain():
                 break
         self._segments.close()
@@ -132,10 +131,8 @@ class RecordStore:
     def _drain(self) -> bool:
         """Write everything queued by now; false if the disk would not take it."""
         now = self._clock.monotonic()
-        left = len(self._queue) + len(self._batch)
         try:
-            while left > 0:
-                left -= self._write_batch()
+            self._write(self._held + self._taken())
         except OSError as error:
             self._trouble = "disk_full" if error.errno in _FULL else "io_error"
             if error.errno not in _FULL:
@@ -152,23 +149,24 @@ class RecordStore:
         self._drained_at = now
         return True
 
-    def _write_batch(self) -> int:
-        """Write up to BATCH_BYTES or one segment's rest, at least one line; returns the records written."""
-        held = sum(map(len, self._batch)) + len(self._batch)  # from a write that failed
-        room = min(BATCH_BYTES, self._segments.room(held or len(self._queue[0]) + 1)) - held
-        while self._queue and (room > len(self._queue[0]) or not self._batch):
-            line = self._queue.popleft()
-            room -= len(line) + 1
-            self._batch.append(line)
-        done = self._segments.append(b"\n".join([*self._batch, b""]))
-        count = 0
-        while done > 0:
-            done -= len(self._batch[count]) + 1
-            self._done_bytes += len(self._batch[count]) + 1
-            count += 1
-        del self._batch[:count]
-        self._written += count
-        return count
+    def _taken(self) -> bytes:
+        """The queue's lines. Only its front is touched, so that the loop can append meanwhile."""
+        count = len(self._queue)
+        lines = self._queue[:count]
+        del self._queue[:count]
+        return b"\n".join([*lines, b""])
+
+    def _write(self, data: bytes) -> None:
+        """Write whole lines, segment by segment; what remains on an error is held for the next time."""
+        self._held = data
+        while self._held:
+            first = self._held.index(b"\n") + 1
+            room = self._segments.room(first)
+            end = len(self._held) if len(self._held) <= room else max(first, self._held.rfind(b"\n", 0, room) + 1)
+            done = self._segments.append(self._held[:end])
+            self._done_bytes += done
+            self._written += self._held.count(b"\n", 0, done)
+            self._held = self._held[done:]
 
     def _complain(self, now: float, what: str) -> None:
         if now - self._warned_at >= WARN_EVERY:

@@ -184,6 +184,20 @@ async def test_error_statuses(config: Loaded, status: int, told: int) -> None:
     assert getattr(client.failure, "retry_after", None) == (7.0 if told != 502 else None)
 
 
+async def test_a_key_that_an_upstream_quotes_is_masked(tmp_path: Path) -> None:
+    keyed = CONFIG.replace('/v1"}', '/v1", api_key: "${KEY}"}')
+    bench = Bench(
+        loaded(keyed, tmp_path, {"KEY": "abc-secret-xyz"}),
+        lambda _: played(b'{"error": {"message": "malformed key abc-secret-xyz"}}', status=400),
+    )
+    client = question()
+    await bench.ask(client)
+    assert client.failure is not None
+    assert "malformed key ********" in client.failure.message
+    [record] = bench.sink.records
+    assert b"abc-secret-xyz" not in encode(record)
+
+
 async def test_an_unknown_model_names_the_nearest(config: Loaded) -> None:
     bench = Bench(config, lambda _: played(ANSWER))
     client = question("smal")

@@ -174,11 +174,6 @@ async def test_watching_sees_each_change_once(bench: Bench) -> None:
 
 
 @pytest.mark.usefixtures("poll")
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="watch compares the live gateway's files with the last loaded ones: it reloads at each poll",
-)
 @pytest.mark.parametrize(
     ("root", "included"),
     [
@@ -200,9 +195,6 @@ async def test_a_new_include_is_read_once(bench: Bench, root: str, included: str
 
 
 @pytest.mark.usefixtures("poll")
-@pytest.mark.xfail(
-    strict=True, raises=TimeoutError, reason="a file that loading failed on is not watched, if it is new"
-)
 async def test_a_new_include_that_is_repaired_goes_live(bench: Bench) -> None:
     live = await bench.start()
     watch = asyncio.create_task(live.watch())

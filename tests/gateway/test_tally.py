@@ -106,9 +106,6 @@ def test_calls_that_carry_no_index_go_by_their_place() -> None:
     assert [call["id"] for call in choice["message"]["tool_calls"]] == ["a", "b"]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="of streams, neither refusals nor reasoning reach the record"
-)
 @pytest.mark.parametrize("field", ["refusal", "reasoning_content"])
 def test_all_that_was_said_is_in_the_transcript(field: str) -> None:
     done = settled([[chunk(**{field: "four"}), chunk(0, "stop", **{field: "teen"})]])

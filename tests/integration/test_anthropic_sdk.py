@@ -140,7 +140,6 @@ def test_headers(ant: Anthropic, trail: Trail) -> None:
     assert raw.headers["x-llmctl-model"] == "mem"
 
 
-@pytest.mark.xfail(reason="Anthropic's client reads the header request-id; only x-request-id is sent", strict=True)
 def test_the_clients_request_id_is_ours(ant: Anthropic, trail: Trail) -> None:
     assert ask(ant, "mem")._request_id == trail.id
     with pytest.raises(anthropic.BadRequestError) as caught:

@@ -47,9 +47,6 @@ def test_urls_that_cannot_be(url: str) -> None:
         endpoint(url)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=pytest.fail.Exception, reason="only the path's characters are checked, not the host's"
-)
 @pytest.mark.parametrize("url", ["http://a b/v1", "http://münchen/v1", 'http://a"b/v1'])
 def test_hosts_that_cannot_be(url: str) -> None:
     with pytest.raises(ValueError, match="base_url"):
@@ -73,27 +70,17 @@ def test_a_request_is_put_together_in_order() -> None:
     assert (request.target, request.body, request.max_body, request.deadline) == (b"/v1/chat", b"{}", 1024, 9.0)
     assert request.timeouts.idle == 7
     assert request.headers == (
-        b"host: h\r\naccept-encoding: identity\r\nauthorization: k\r\nx-a: b\r\n"
-        b"content-type: application/json\r\nx-request-id: r\r\n"
+        b"host: h\r\naccept-encoding: identity\r\ncontent-type: application/json\r\n"
+        b"authorization: k\r\nx-a: b\r\nx-request-id: r\r\n"
     )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="`headers:` is merged by exact spelling, so two lines of one name are sent",
-)
 @pytest.mark.parametrize("name", ["Host", "Authorization", "content-type", "Accept-Encoding"])
 def test_a_configured_header_replaces_ours(name: str) -> None:
     head = endpoint("http://h", {"authorization": "k"}, headers={name: "mine"}).head
     assert head.count(name.lower().encode() + b": ") == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pytest.fail.Exception,
-    reason="the transport adds content-length itself; a second one is request smuggling",
-)
 @pytest.mark.parametrize("name", ["Content-Length", "Transfer-Encoding"])
 def test_framing_is_the_transports(name: str) -> None:
     with pytest.raises(ValueError, match="header"):
@@ -145,16 +132,10 @@ def test_when_to_come_back(headers: dict[bytes, bytes], seconds: float | None) -
     assert retry_after(headers) == seconds
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="retry-after is not looked at where retry-after-ms cannot be read"
-)
 def test_a_bad_retry_after_ms_does_not_hide_retry_after() -> None:
     assert retry_after({b"retry-after-ms": b"soon", b"retry-after": b"7"}) == 7.0
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="an upstream can make us wait for ever: inf passes as a number"
-)
 @pytest.mark.parametrize("headers", [{b"retry-after-ms": b"inf"}, {b"retry-after": b"9" * 400}])
 def test_nobody_waits_for_ever(headers: dict[bytes, bytes]) -> None:
     assert retry_after(headers) != float("inf")

@@ -159,7 +159,6 @@ def test_when_a_stream_is_complete(choices: int, pieces: list[bytes], done: bool
     assert stream.done is done
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="finish reasons are counted by chunk, not by choice")
 @pytest.mark.parametrize(
     ("pieces", "done"),
     [
@@ -175,7 +174,6 @@ def test_each_choice_ends_once(pieces: list[bytes], done: bool) -> None:
     assert stream.done is done
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="each prompt of a list has n choices; only n are awaited")
 def test_several_prompts_of_a_completion_have_a_choice_each() -> None:
     stream = OpenAI("up", OpenAIOptions()).decoder(call(operation="completion", stream=True, prompt=["a", "b"]))
     stream.feed(frame(b'{"choices":[{"index":0,"text":"x","finish_reason":"stop"}]}'))

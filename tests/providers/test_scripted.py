@@ -33,6 +33,8 @@ async def streamed(to: Provider, this: Call) -> tuple[list[Chunk], bool]:
     decoder, chunks = to.decoder(this), []
     async for data in response.stream():
         chunks += decoder.feed(data)
+        if decoder.failure is not None:
+            raise decoder.failure
     return chunks, decoder.done
 
 

@@ -130,9 +130,6 @@ async def test_with_keys_any_name_is_served(serve: Serve) -> None:
         assert (await client.post(CHAT, json=QUESTION, headers=headers)).status_code == 200
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="`stream` means nothing to embeddings, and yet takes them to a 502"
-)
 async def test_embeddings_do_not_stream(serve: Serve) -> None:
     def play(_: Request) -> PlayedResponse:
         return PlayedResponse(200, {b"content-type": b"application/json"}, [b'{"data":[{"embedding":[1]}]}'], pause)

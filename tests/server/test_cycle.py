@@ -41,7 +41,7 @@ class Bench:
         self.wire = Wire()
         self.ended = 0
         logger = logging.getLogger("test")
-        scope: Any = {"type": "http", "method": method, "path": "/", "headers": []}
+        scope: Any = {"type": "http", "method": method, "path": "/", "headers": [], "http_version": "1.1"}
         self.cycle = Cycle(scope, self.wire, FlowControl(self.wire), logger, logger, False, [(b"date", b"now")],
                            asyncio.Event(), False, keep_alive, self._end)  # fmt: skip
         self.cycle.more_body = False

@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from llmctl.server.supervisor import Supervisor, WorkerPipes
 
 STEADY = """
@@ -146,11 +144,6 @@ async def test_who_will_not_end_is_killed_after_the_drain(tmp_path: Path) -> Non
     assert not any(alive(pid) for pid in bench.pids)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a worker being spawned while stop() signals is not told: it waits for SIGKILL",
-)
 async def test_a_stop_while_workers_are_being_spawned_reaches_them(tmp_path: Path) -> None:
     bench = Bench(tmp_path, STEADY, drain=-2.0)  # SIGKILL after three seconds
     task = asyncio.create_task(bench.run())

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from llmctl.clock import Clock
 from llmctl.gateway.client import Client
-from llmctl.gateway.tally import Tally
+from llmctl.gateway.tally import Tally, estimate, written
 from llmctl.model.chat import Chunk
 from llmctl.model.exchange import Exchange
 from llmctl.model.pricing import PriceList
@@ -25,7 +25,7 @@ class Respond:
         if (answer := exchange.whole) is not None:
             body = answer.body
             exchange.first_chunk_at = self._now()
-            exchange.usage = answer.usage
+            exchange.usage = answer.usage if body.usage is not None else estimate(exchange, written(body.choices))
             exchange.served_model = body.model or ""
             exchange.finish_reason = body.choices[0].finish_reason if body.choices else None
             exchange.cost = self._prices.cost(exchange.decision, exchange.usage)

@@ -107,10 +107,12 @@ async def _chunks(
         async for data in pieces:
             if batch := decoder.feed(data):
                 yield batch
-            if decoder.done:
+            if decoder.done and decoder.failure is None:
                 if batch := await _last(pieces, decoder):
                     yield batch
                 break
+            if decoder.failure is not None:
+                raise decoder.failure
         if not decoder.done:
             raise UpstreamLost(f"provider {target.provider.name} ended its stream before the answer was complete")
     except BaseException as caught:
