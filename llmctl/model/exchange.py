@@ -1,8 +1,10 @@
 """What travels along the path: one client request, what was decided about it, and what came back."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct, field
 
 from llmctl.model.chat import Answer, Chunk, Operation
 from llmctl.model.json import JsonObject
@@ -24,8 +26,7 @@ class Principal:
     expires: float | None = None
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(Struct):
     """The only thing stages pass on. Times are the clock's monotonic seconds unless the name says otherwise.
 
     `raw` is the client's own body while it is still the encoding of `payload`; a stage that changes `payload`

@@ -38,8 +38,8 @@ def parse(value: str) -> tuple[str, str, str] | None:
 
 def start(traceparent: str | None, random: Random, state: str = "") -> Trace:
     """Continue the caller's trace, or begin one; `state` is the caller's `tracestate`, kept only with its parent."""
-    span_id = f"{random.getrandbits(64) | 1:016x}"
     if traceparent is not None and (parent := parse(traceparent)):
         trace_id, parent_id, flags = parent
-        return Trace(trace_id, span_id, parent_id, flags, state)
-    return Trace(f"{random.getrandbits(128) | 1:032x}", span_id)
+        return Trace(trace_id, f"{random.getrandbits(64) | 1:016x}", parent_id, flags, state)
+    ids = f"{random.getrandbits(192) | 1 << 64 | 1:048x}"
+    return Trace(ids[:32], ids[32:])

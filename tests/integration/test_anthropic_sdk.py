@@ -8,7 +8,7 @@ import pytest
 from anthropic import Anthropic
 
 from tests.integration.conftest import Trail, World
-from tests.integration.test_openai_errors import CAME, MIDWAY
+from tests.integration.test_openai_errors import CAME
 from tests.integration.upstreams import MIDWAY, TEXT, THOUGHT
 
 MESSAGES: Any = [{"role": "user", "content": "What is it?"}]

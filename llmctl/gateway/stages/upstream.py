@@ -136,6 +136,8 @@ async def _last(pieces: AsyncIterator[bytes], decoder: StreamDecoder) -> list[Ch
 class _Timing:
     """One attempt while it runs; leaves its `Attempt` in the exchange when it ends, once."""
 
+    __slots__ = ("_ended", "_exchange", "_now", "_start", "_target", "first_byte", "span_id", "status")
+
     def __init__(self, exchange: Exchange, target: Target, now: Callable[[], float], span_id: str) -> None:
         self.span_id = span_id
         self.first_byte: float | None = None
