@@ -44,8 +44,21 @@ def gateway(plan: Plan) -> Section:
             name = f"gateway errors, {workers} worker(s)"
             section.bars.append(Bar(name, details["errors"], "at most", 0, "requests"))
         plan.say("gateway, one connection, in turns with the upstream")
-        section.details["one_connection"] = _one_connection(plan, mock, direct)
+        one = section.details["one_connection"] = _one_connection(plan, mock, direct)
+    section.bars += _bars([section.details[f"workers_{workers}"] for workers in (1, 2)], one)
     return section
+
+
+def _bars(runs: list[Details], one: Details) -> list[Bar]:
+    """What the gateway promises on two cores, the generator and the upstream beside it."""
+    best = max(run["requests_per_s"] for run in runs)
+    cost = min(run["cpu_us_per_request"] for run in runs)
+    return [
+        Bar("gateway, 64 connections, 1 or 2 workers", best, "at least", 12_000, "requests/s"),
+        Bar("gateway CPU", cost, "at most", 85, "µs a request"),
+        Bar("one connection, added p50", one["added_p50_ms"] * 1000, "at most", 120, "µs"),
+        Bar("one connection, added p99", one["added_p99_ms"], "at most", 1, "ms"),
+    ]
 
 
 def _workers(plan: Plan, mock: Mock, workers: int, direct_lua: Path) -> dict[str, Any]:
