@@ -1,0 +1,80 @@
+"""What a guard is: a judge of text. It decides nothing; the stage that asked acts on its verdict, as the policy says.
+
+To add one: a new file with an `Options` model and a class with the methods of `Guard`, and a line in
+`guards/__init__.py`. tests/guards/test_contract.py then checks it.
+"""
+
+from typing import ClassVar, Literal, Protocol
+
+from msgspec import Struct
+from pydantic import BaseModel, ConfigDict, Field
+
+Outcome = Literal["allow", "redact", "block", "warn"]
+Direction = Literal["input", "output"]
+Source = Literal["system", "user", "assistant", "tool", "retrieved"]
+Preset = Literal["strict", "balanced", "lenient"]
+
+
+class Span(Struct, frozen=True, gc=False):
+    """A part of the judged text, in characters; `category` says of what kind, `replacement` what would stand there."""
+
+    start: int
+    end: int
+    category: str
+    replacement: str | None = None
+
+
+class Verdict(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a guard thinks of a text.
+
+    `score` is between 0 and 1, higher is worse, and comparable only within one guard. `reason` is for operators:
+    it names the rule or feature, never quotes the text. `category` is the worst one found.
+    """
+
+    outcome: Outcome
+    score: float = 0.0
+    reason: str = ""
+    category: str = ""
+    spans: tuple[Span, ...] = ()
+
+
+ALLOW = Verdict("allow")
+
+
+class About(Struct, frozen=True, gc=False):
+    """What is known about a text: where it comes from, and what the answer may rest on.
+
+    `context` are the passages supplied with the request (system, tool and retrieved messages, `llmctl.context`);
+    `question` is the last user message.
+    """
+
+    direction: Direction = "input"
+    source: Source = "user"
+    context: tuple[str, ...] = ()
+    question: str = ""
+
+
+class GuardOptions(BaseModel):
+    """Base of every guard's options. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: Preset = Field("balanced", description="How cautious: strict, balanced or lenient.")
+
+
+class Guard(Protocol):
+    """A configured guard. Everything that can fail is done in `__init__`; `judge` is pure and does no I/O.
+
+    `lookbehind` is how many characters of a stream must be held back so that nothing is half-judged; None means
+    that only the whole answer can be judged. `cost_us` is its declared cost for 1,000 characters, measured by
+    bench/guards.py; what costs more than 5,000 runs off the event loop.
+    """
+
+    Options: ClassVar[type[GuardOptions]]
+    directions: ClassVar[frozenset[Direction]]
+    lookbehind: ClassVar[int | None]
+    cost_us: ClassVar[float]
+
+    def judge(self, text: str, about: About) -> Verdict:
+        """What it thinks of `text`. The outcome is the one at the preset's threshold."""
+        ...
