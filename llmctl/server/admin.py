@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from llmctl.errors import LlmctlError, Unauthorized
 from llmctl.gateway.reload import Live
+from llmctl.server.asgi import LOCAL_HOST
 
 Render = Callable[[str], tuple[bytes, str]]
 
@@ -57,6 +58,9 @@ def admin_app(live: Live, render: Render) -> Starlette:
 
 
 def _from_here(request: Request) -> bool:
+    """Whether a program on this machine asks; a name that a web page had pointed here is no such program."""
+    if not LOCAL_HOST.fullmatch(request.headers.get("host", "").encode("latin-1")):
+        return False
     try:
         return request.client is not None and ip_address(request.client.host).is_loopback
     except ValueError:

@@ -18,15 +18,17 @@ from llmctl.model.json import encode
 from llmctl.server.anthropic import AnthropicDialect
 from llmctl.server.cycle import ANSWER
 from llmctl.server.dialect import Dialect
-from llmctl.server.http_client import HttpClient, Receive, Send, error_head
-from llmctl.server.openai import OpenAIDialect, error_envelope
+from llmctl.server.http_client import HttpClient, Receive, Send
+from llmctl.server.openai import OpenAIDialect
 from llmctl.server.responses import ResponsesDialect
 
 Scope = dict[str, Any]
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-_LOCAL_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+_LOCAL = rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?"
+LOCAL_HOST = re.compile(_LOCAL, re.IGNORECASE)
+_LOCAL_ORIGIN = re.compile(rb"https?://" + _LOCAL, re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,22 @@ class App:
             if endpoint is not None and scope["method"] == "POST":
                 await self._exchange(scope, receive, send, endpoint, None)
             elif path == "/v1/models" or path.startswith("/v1/models/"):
-                await self._models(scope, send)
+                await self._models(scope, receive, send)
             elif endpoint is not None or path.startswith("/v1/"):
-                await self._exchange(scope, receive, send, endpoint or self._unknown, self._refusal(scope, endpoint))
+                near = endpoint or (
+                    self._endpoints["/v1/messages"] if path.startswith("/v1/messages/") else self._unknown
+                )
+                await self._exchange(scope, receive, send, near, self._refusal(scope, endpoint))
             else:
                 await self._admin(scope, receive, send)
         except asyncio.CancelledError:
             # The protocol cancels this task when its client has gone; there is nobody to answer.
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
+
+    def _nearest(self, path: str) -> Endpoint:
+        """Whose error envelope an unknown path gets."""
+        return self._endpoints["/v1/messages"] if path.startswith("/v1/messages/") else self._unknown
 
     def _refusal(self, scope: Scope, endpoint: Endpoint | None) -> LlmctlError:
         if endpoint is not None:
@@ -87,28 +96,28 @@ class App:
         self, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint, refusal: LlmctlError | None
     ) -> None:
         gateway = self._live.gateway
-        exchange, declared, host = self._open(scope, gateway, endpoint)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        exchange = self._open(scope, headers, gateway, endpoint)
+        declared = int(headers.get(b"content-length", -1))
         policy, limit = gateway.policy.encode(), gateway.config.server.max_body
         client = HttpClient(endpoint.dialect, scope, receive, send, gateway.clock, policy, limit, declared)
-        if refusal is None and gateway.open and not _LOCAL_HOST.fullmatch(host):
-            refusal = _rebound()
+        if refusal is None and gateway.open:
+            refusal = _foreign(headers)
         if refusal is None:
             await gateway.run(exchange, client)
         else:
             await gateway.refuse(exchange, client, refusal)
 
-    def _open(self, scope: Scope, gateway: Gateway, endpoint: Endpoint) -> tuple[Exchange, int, bytes]:
-        """An exchange as far as the head tells, the declared content length (-1: none), and the Host header."""
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+    def _open(self, scope: Scope, headers: dict[bytes, bytes], gateway: Gateway, endpoint: Endpoint) -> Exchange:
+        """An exchange as far as the head tells."""
         credential = _credential(headers)
         request_id, parent = headers.get(b"x-request-id"), headers.get(b"traceparent")
         if request_id is not None and not _REQUEST_ID.fullmatch(request_id):
             request_id = None
         state = _tracestate(scope["headers"]) if b"tracestate" in headers else ""
-        declared = int(headers.get(b"content-length", -1))
         clock = gateway.clock
         now, wall = clock.monotonic(), clock.wall()
-        exchange = Exchange(
+        return Exchange(
             request_id.decode("ascii")
             if request_id is not None
             else f"req_{int(wall * 1000):011x}{self._random.getrandbits(64):016x}",
@@ -122,32 +131,47 @@ class App:
             now + gateway.config.server.request_timeout,
             credential,
         )
-        return exchange, declared, headers.get(b"host", b"")
 
-    async def _models(self, scope: Scope, send: Send) -> None:
-        """`GET /v1/models` and `/v1/models/{name}`, in OpenAI's shape."""
+    async def _models(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`GET /v1/models` and `/v1/models/{name}`, in OpenAI's shape; a refusal is recorded like any other."""
         gateway = self._live.gateway
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        exchange = self._open(scope, headers, gateway, self._unknown)
         try:
             if scope["method"] != "GET":
                 raise MethodNotAllowed(f"{scope['path'][:200]} takes GET, not {scope['method']}", allow="GET")
-            exchange, _, host = self._open(scope, gateway, self._unknown)
-            if gateway.open and not _LOCAL_HOST.fullmatch(host):
-                raise _rebound()
+            if gateway.open and (foreign := _foreign(headers)):
+                raise foreign
             names = gateway.models(gateway.principal(exchange.credential))
-            created = int(self._live.loaded_at)
             wanted = scope["path"][len("/v1/models/") :]
             if wanted and wanted not in names:
                 raise UnknownPath(f"no model {wanted[:200]!r} here", code="model_not_found")
-            entries = [
-                {"id": name, "object": "model", "created": created, "owned_by": "llmctl"}
-                for name in ([wanted] if wanted else names)
-            ]
-            body, status = encode(entries[0] if wanted else {"object": "list", "data": entries}), 200
-            head = b""
         except LlmctlError as error:
-            body, status, head = error_envelope(error), error.http_status, error_head(error)
-        head += b"content-type: application/json\r\n"
-        await send({"type": ANSWER, "status": status, "head": head, "body": body, "more_body": False})
+            policy, limit = gateway.policy.encode(), gateway.config.server.max_body
+            client = HttpClient(self._unknown.dialect, scope, receive, send, gateway.clock, policy, limit, -1)
+            await gateway.refuse(exchange, client, error)
+            return
+        created = int(self._live.loaded_at)
+        entries = [
+            {"id": name, "object": "model", "created": created, "owned_by": "llmctl"}
+            for name in ([wanted] if wanted else names)
+        ]
+        body = encode(entries[0] if wanted else {"object": "list", "data": entries})
+        head = b"content-type: application/json\r\nx-request-id: %b\r\n" % exchange.id.encode("ascii")
+        await send({"type": ANSWER, "status": 200, "head": head, "body": body, "more_body": False})
+
+
+def _foreign(headers: dict[bytes, bytes]) -> Forbidden | None:
+    """Without keys the port is for programs on this machine: not for a web page, whatever its browser lets it send."""
+    if not LOCAL_HOST.fullmatch(headers.get(b"host", b"")):
+        what = "the Host header names another"
+    elif b"origin" in headers and not _LOCAL_ORIGIN.fullmatch(headers[b"origin"]):
+        what = "a web page of another origin asks"
+    elif headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+        what = "a web page of another site asks"
+    else:
+        return None
+    return Forbidden(f"without keys only programs on this machine are served, and {what}; add a key")
 
 
 def _credential(headers: dict[bytes, bytes]) -> str | None:
@@ -161,8 +185,3 @@ def _tracestate(headers: list[tuple[bytes, bytes]]) -> str:
     """A `tracestate` fit to be sent on, its lines joined, or nothing."""
     text = b",".join(value for name, value in headers if name == b"tracestate").decode("latin-1")
     return text if len(text) <= 512 and text.isascii() and text.isprintable() else ""
-
-
-def _rebound() -> Forbidden:
-    """Without keys the port is for programs on this machine, not for a web page whose name points at it."""
-    return Forbidden("without keys only requests for localhost are served (the Host header named another); add a key")

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from llmctl.clock import Clock
-from llmctl.errors import BodyTooLarge, ClientGone, LlmctlError, MethodNotAllowed, RequestTimeout
+from llmctl.errors import BodyTooLarge, ClientGone, LlmctlError, MethodNotAllowed
 from llmctl.model.chat import Answer, Chunk
 from llmctl.model.exchange import Exchange
 from llmctl.server.cycle import ANSWER
 from llmctl.server.dialect import Dialect, StreamEncoder
-from llmctl.server.protocol import LATE
+from llmctl.server.protocol import FAILURE
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -62,11 +62,11 @@ class HttpClient:
         if message.get("more_body"):
             parts, size = [body], len(body)
             while message.get("more_body"):
+                if (failure := self._scope.get(FAILURE)) is not None:
+                    raise failure
                 message = await self._receive()
                 if message["type"] == "http.disconnect":
                     break
-                if LATE in self._scope:
-                    raise RequestTimeout("the request's body did not arrive in time (server.body_timeout)")
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if size > self._max_body:

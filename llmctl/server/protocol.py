@@ -9,11 +9,13 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from llmctl.errors import InvalidRequest, RequestError, RequestTimeout
 from llmctl.server.cycle import Cycle, linger
 
-LATE = "llmctl.late"  # in a request's scope: its body has not arrived in time
+UPGRADE = frozenset({b"upgrade", b"connection", b"http2-settings"})
+FAILURE = "llmctl.failure"  # in a request's scope: the LlmctlError that keeps its body from being read
 
 
 class Limits:
@@ -51,6 +53,9 @@ class _Protocol(HttpToolsProtocol):
         self._reading_since: float | None = None
         self._in_head = True
         self._refused = False
+        self._refusal: tuple[bytes, bytes] | None = None
+        self._upgrading = False
+        self._serving: Cycle | None = None
         self._slow_timer: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -60,8 +65,11 @@ class _Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._begin_head()
 
+    def _busy(self) -> bool:
+        """Whether an answer is under way; what arrives meanwhile belongs to later requests and must not disturb it."""
+        return self._serving is not None and not self._serving.response_complete
+
     def _begin_head(self) -> None:
-        self._head_size = 0
         self._in_head = True
         self._reading_since = self.loop.time()
         if self._slow_timer is None:
@@ -81,16 +89,21 @@ class _Protocol(HttpToolsProtocol):
         elif self._in_head:
             self._refuse(b"408 Request Timeout", b"the request's head did not arrive in time")
         elif self.cycle is not None:
-            # The request is known by now, so its refusal is the path's: wake its reader and let it see.
-            cast(dict[str, Any], self.cycle.scope)[LATE] = True
-            self.cycle.message_event.set()
+            self._fail_body(RequestTimeout("the request's body did not arrive in time (server.body_timeout)"))
 
-    def _refuse(self, status: bytes, message: bytes) -> None:
-        """An answer from below ASGI: there is no request yet to give it to."""
+    def _fail_body(self, error: RequestError) -> None:
+        """The request is known by now, so its refusal is the path's: wake its reader and let it see."""
         self._reading_since = None
         self._refused = True
-        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-            self.transport.close()
+        cast(dict[str, Any], self.cycle.scope)[FAILURE] = error
+        self.cycle.message_event.set()
+
+    def _refuse(self, status: bytes, message: bytes) -> None:
+        """An answer from below ASGI: there is no request yet to give it to. It waits for the answers before it."""
+        self._reading_since = None
+        self._refused = True
+        if self._busy():
+            self._refusal = (status, message)
             return
         body = b'{"error":{"message":"%b","type":"invalid_request_error","param":null,"code":null}}' % message
         self.transport.write(
@@ -104,27 +117,55 @@ class _Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self._unset_keepalive_if_required()
         if self._in_head:
-            self._head_size += len(data)
-            if self._reading_since is None:
+            if self._reading_since is None and not self._busy():
                 self._begin_head()
-                self._head_size = len(data)
-        super().data_received(data)
+            self._head_size += len(data)
+        self._feed(data)
         if self._in_head and self._head_size > self._holder.limits.max_header and not self._refused:
             self._refuse(b"431 Request Header Fields Too Large", b"the request's head is over server.max_header")
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(b"400 Bad Request", b"the request is not valid HTTP/1.1")
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            if not self._in_head:
+                self._fail_body(InvalidRequest("the request's body is not valid chunked encoding"))
+                return
+            self._refuse(b"400 Bad Request", b"the request is not valid HTTP/1.1")
+
+    def _without_upgrade(self, rest: bytes) -> None:
+        """Read the request again as if it had not offered an upgrade, which a server may ignore.
+
+        The parser takes what follows an offered upgrade for another protocol: the body would be lost, or read as
+        the next request.
+        """
+        self._upgrading = False
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._refuse(b"405 Method Not Allowed", b"this is no proxy")
+            return
+        lines = [b"%b %b HTTP/%b\r\n" % (method, self.url, self.parser.get_http_version().encode())]
+        lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] not in UPGRADE]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._feed(b"".join(lines) + b"\r\n" + rest)
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            self._upgrading = True
+            return
         # What has come so far may include some of the body, so it only says when a closer look is due.
         limit = self._holder.limits.max_header
         if self._head_size > limit and self._exact_head_size() > limit:
             self._refuse(b"431 Request Header Fields Too Large", b"the request's head is over server.max_header")
             return
+        cycle = self._cycle()  # raises on a URL that is none, while this is still a head
         self._in_head = False
         self._reading_since = self.loop.time()
-        cycle = self._cycle()
         before, self.cycle = self.cycle, cycle
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, self.app)
@@ -169,6 +210,8 @@ class _Protocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._upgrading:
+            return
         self._reading_since = None
         self._in_head = True
         self._head_size = 0
@@ -177,10 +220,22 @@ class _Protocol(HttpToolsProtocol):
 
     # --- the running request
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start_asgi_task(self, cycle: Cycle, app: Any) -> None:  # type: ignore[override]
+        self._serving = cycle
         task = self._running = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._busy() or self.transport.is_closing() or (self._serving and not self._serving.keep_alive):
+            return
+        if self._refusal is not None:
+            self._unset_keepalive_if_required()
+            self._refuse(*self._refusal)
+        elif self._in_head and self._head_size:
+            self._unset_keepalive_if_required()
+            self._begin_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

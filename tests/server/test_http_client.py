@@ -196,6 +196,16 @@ async def test_without_keys_a_rebound_name_is_refused(serve: Serve) -> None:
     assert gateway.sink.records[0].state == "failed"
 
 
+@pytest.mark.parametrize(
+    "headers", [{"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}]
+)
+async def test_without_keys_web_pages_are_refused(serve: Serve, headers: dict[str, str]) -> None:
+    async with serve(CONFIG, answering()) as gateway, httpx.AsyncClient(base_url=gateway.url) as client:
+        answer = await client.post("/v1/chat/completions", json=QUESTION, headers=headers)
+        local = await client.post("/v1/chat/completions", json=QUESTION, headers={"origin": "http://localhost:3000"})
+    assert (answer.status_code, local.status_code) == (403, 200)
+
+
 async def test_a_provider_that_is_cut_off_never_reaches_the_client_as_a_traceback(serve: Serve) -> None:
     def broken(_: Request) -> PlayedResponse:
         raise RuntimeError("hush")

@@ -78,6 +78,48 @@ async def test_pipelined_requests_are_answered_in_order(serve: Serve) -> None:
     assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"400", b"200"]
 
 
+UPGRADE = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
+INNER = b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.1])
+async def test_an_offered_upgrade_is_ignored_and_its_body_is_no_request(serve: Serve, pause: float) -> None:
+    async with serve(CONFIG, answering()) as gateway:
+        answer = await gateway.raw(SIZED + UPGRADE + b"\r\n", BODY, SIZED + LAST + BODY, pause=pause)
+        assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200"]
+        smuggled = HEAD + UPGRADE + b"content-length: %d\r\n\r\n" % len(INNER)
+        answer = await gateway.raw(smuggled, INNER, SIZED + LAST + BODY, pause=pause)
+        assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"400", b"200"]
+        assert b'"object":"list"' not in answer
+
+
+async def test_garbage_behind_good_requests_takes_nothing_from_them(serve: Serve) -> None:
+    async with serve(CONFIG, answering()) as gateway:
+        answer = await gateway.raw(SIZED + b"\r\n" + BODY + SIZED + b"\r\n" + BODY + b"GARBAGE\x00\r\n\r\n")
+    assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200", b"400"]
+    assert not gateway.bugs
+
+
+async def test_stray_bytes_do_not_cut_the_answer_under_way(serve: Serve) -> None:
+    events = [frame(b'{"choices":[{"index":0,"delta":{"content":"%d"}}]}' % n) for n in range(8)]
+
+    async def step() -> None:
+        await asyncio.sleep(0.1)
+
+    transport = PlayedTransport(lambda _: PlayedResponse(200, EVENTS, [*events, frame(b"[DONE]")], step))
+    body = json.dumps(QUESTION | {"stream": True}).encode()
+    async with serve(CONFIG, transport) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(HEAD + b"content-length: %d\r\n\r\n" % len(body) + body)
+        await asyncio.sleep(0.15)
+        writer.write(b"\r\n")
+        got = b""
+        while b"[DONE]" not in got:
+            got += await asyncio.wait_for(reader.read(65536), 5)
+        writer.close()
+    assert [record.state for record in gateway.sink.records] == ["ok"]
+
+
 async def test_expect_continue_is_answered(serve: Serve) -> None:
     async with serve(CONFIG, answering()) as gateway:
         answer = await gateway.raw(SIZED + b"expect: 100-continue\r\n" + LAST, BODY, pause=0.1)
