@@ -41,7 +41,9 @@ def new(
     if tenant != "default":
         fields["tenant"] = tenant
     if models:
-        fields["models"] = [name.strip() for given in models for name in given.split(",")]
+        fields["models"] = [name.strip() for given in models for name in given.split(",") if name.strip()]
+        if not fields["models"]:
+            raise UsageError("--models names no model; leave it out to allow all")
     if expires is not None:
         fields["expires"] = expiry(expires, SystemClock())
     if admin:

@@ -13,6 +13,7 @@ from llmctl.config.override import override
 from llmctl.config.secrets import Environment
 from llmctl.errors import UsageError
 from llmctl.server.runtime import Settings, run_workers, serve_here
+from llmctl.server.serve import CannotListen
 from llmctl.server.supervisor import WorkerPipes
 from llmctl.telemetry.log import Format
 
@@ -43,10 +44,11 @@ def serve(
             serve_here(settings, loaded, lambda bound: _greet(loaded, bound) if pipes is None else None)
         else:
             raise typer.Exit(run_workers(settings, loaded, _worker_command(path), lambda bound: _greet(loaded, bound)))
-    except OSError as error:
+    except CannotListen as error:
         server = loaded.config.server
-        reason = error.strerror or str(error)
-        raise UsageError(f"cannot listen on {server.host}:{server.port}: {reason}; choose another --port") from None
+        raise UsageError(
+            f"cannot listen on {server.host}:{server.port}: {error.strerror}; choose another --port"
+        ) from None
 
 
 def _worker_command(path: Path) -> list[str]:

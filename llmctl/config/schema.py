@@ -12,7 +12,7 @@ from llmctl.config.units import parse_bytes, parse_seconds
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0)]
-Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0)]
+Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, le=86400 * 30, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
@@ -73,7 +73,9 @@ class KeyConfig(Section):
 class RecordsConfig(Section):
     """The record store: one JSON line per exchange."""
 
-    dir: str = Field(".llmctl/records", description="Folder for the segments, relative to the working directory.")
+    dir: Annotated[str, Field(pattern=r"^[^\x00]+$")] = Field(
+        ".llmctl/records", description="Folder for the segments, relative to the working directory."
+    )
     enabled: bool = Field(True, description="Write records to disk.")
     content: Literal["redacted", "none"] = Field(
         "redacted", description="`redacted` keeps requests and answers with secrets removed; `none` keeps neither."

@@ -1,7 +1,7 @@
 """Makes a gateway from a configuration. Everything that can fail fails here, before anything is live."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -12,6 +12,7 @@ from llmctl.config import keys
 from llmctl.config.load import Loaded, decode
 from llmctl.errors import ConfigError
 from llmctl.gateway.gateway import Gateway
+from llmctl.gateway.leases import Leases, Made
 from llmctl.gateway.pipeline import Pipeline
 from llmctl.gateway.prices import Priced, price_list
 from llmctl.gateway.stages.auth import Auth, Key, Keyring
@@ -39,13 +40,14 @@ class Surroundings:
     random: Random
     sinks: Sequence[Sink]
     bug: Callable[[str, BaseException], None]
+    leases: Leases = field(default_factory=Leases)
 
 
 def build(loaded: Loaded, around: Surroundings) -> Gateway:
     """A gateway that is ready to `start`. Raises ConfigError with every finding."""
     config = loaded.config
     trouble: list[str] = []
-    providers, bases = _providers(loaded, trouble)
+    providers, bases, made = _providers(loaded, around.leases, trouble)
     routes = _routes(loaded, trouble)
     if trouble:
         raise ConfigError(trouble)
@@ -60,7 +62,7 @@ def build(loaded: Loaded, around: Surroundings) -> Gateway:
     route = Route(routes, around.random)
     keep = config.records.enabled and config.records.content == "redacted"
     pipeline = _pipeline(loaded, around, keyring, route, targets, prices, keep_content=keep)
-    return Gateway(loaded, pipeline, keyring, route, tuple(providers.values()), around)
+    return Gateway(loaded, pipeline, keyring, route, made, around)
 
 
 def _pipeline(
@@ -99,20 +101,25 @@ class _Nowhere:
         raise AssertionError("a gateway that is only checked was asked to send")
 
 
-def _providers(loaded: Loaded, trouble: list[str]) -> tuple[dict[str, Provider], dict[str, str | None]]:
+def _providers(
+    loaded: Loaded, leases: Leases, trouble: list[str]
+) -> tuple[dict[str, Provider], dict[str, str | None], dict[Made, Provider]]:
+    """Providers by name, their base URLs where given, and the same providers by what they were made from."""
     providers: dict[str, Provider] = {}
+    made: dict[Made, Provider] = {}
     bases: dict[str, str | None] = {}
     for name, entry in loaded.config.providers.items():
         path = ("providers", name)
         if (options := _options(PROVIDERS, entry.kind, entry.options, loaded, path, trouble)) is None:
             continue
+        key = Made.of(name, entry.kind, entry.options)
         try:
-            providers[name] = PROVIDERS[entry.kind](name, options)
+            made[key] = providers[name] = leases.running(key) or PROVIDERS[entry.kind](name, options)
         except (ValueError, OSError) as error:
             trouble.append(loaded.finding(path, str(error)))
         given = "base_url" in options.model_fields_set
         bases[name] = getattr(options, "base_url", None) if given else None
-    return providers, bases
+    return providers, bases, made
 
 
 def _routes(loaded: Loaded, trouble: list[str]) -> dict[str, Strategy]:

@@ -1,11 +1,13 @@
 """A built gateway: a value that runs exchanges, starts and stops what its providers need, and says how it is."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from llmctl.config.load import Loaded
 from llmctl.errors import LlmctlError
 from llmctl.gateway.client import Client
+from llmctl.gateway.leases import Made
 from llmctl.gateway.pipeline import Pipeline
 from llmctl.gateway.stages.auth import Keyring
 from llmctl.gateway.stages.route import Route
@@ -27,7 +29,7 @@ class Gateway:
         pipeline: Pipeline,
         keyring: Keyring,
         route: Route,
-        providers: tuple[Provider, ...],
+        providers: Mapping[Made, Provider],
         around: "Surroundings",
     ) -> None:
         self.loaded = loaded
@@ -39,6 +41,7 @@ class Gateway:
         self._keyring = keyring
         self._route = route
         self._providers = providers
+        self._leases = around.leases
 
     @property
     def open(self) -> bool:
@@ -67,27 +70,18 @@ class Gateway:
         return self._route.visible(principal)
 
     async def start(self) -> None:
-        """Start what providers need; on failure stop what had started."""
-        started: list[Provider] = []
-        try:
-            for provider in self._providers:
-                await provider.start()
-                started.append(provider)
-        except BaseException:
-            for provider in started:
-                await provider.close()
-            raise
+        """Start what providers need, as far as they do not run already; on failure nothing is left running."""
+        await self._leases.acquire(self._providers)
 
     async def close(self, drain: float = 0.0) -> None:
-        """Wait up to `drain` seconds for exchanges under way, then stop the providers."""
+        """Wait up to `drain` seconds for exchanges under way, then stop the providers that nobody else uses."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + drain
         while self.in_flight and loop.time() < give_up:  # noqa: ASYNC110  # an event would cost every exchange
             await asyncio.sleep(DRAIN_POLL)
-        for provider in self._providers:
-            await provider.close()
+        await self._leases.release(self._providers)
 
     def unready(self) -> dict[str, str]:
         """Providers that cannot answer now, with the reason."""
-        reasons = {provider.name: provider.unready() for provider in self._providers}
+        reasons = {provider.name: provider.unready() for provider in self._providers.values()}
         return {name: reason for name, reason in reasons.items() if reason is not None}

@@ -9,12 +9,14 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from llmctl.clock import Clock
-from llmctl.errors import ClientGone, LlmctlError
+from llmctl.errors import ClientGone, LlmctlError, Unavailable
 from llmctl.gateway.client import Client
 from llmctl.model.exchange import Exchange
 from llmctl.model.record import Failure, StageTime, State
 
 MASK = "********"
+STOPPING = "the gateway is stopping"
+"""The message with which a task is cancelled whose client is still there: it must be told."""
 
 
 class Stage(Protocol):
@@ -76,8 +78,12 @@ class Pipeline:
             exchange.state = "ok"
         except LlmctlError as error:
             await self._fail(exchange, client, error)
-        except asyncio.CancelledError:
-            raise
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args != (STOPPING,):
+                raise
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            await self._fail(exchange, client, Unavailable("the gateway is stopping; ask again"))
         except Exception as error:
             self._bug(exchange.id, error)
             message = f"internal error in llmctl; the log has the details under request id {exchange.id}"
@@ -94,6 +100,7 @@ class Pipeline:
     async def _fail(self, exchange: Exchange, client: Client, error: LlmctlError) -> None:
         for secret in self._secrets:
             error.message = error.message.replace(secret, MASK)
+            error.code = error.code.replace(secret, MASK)
         _settle(exchange, "failed", error)
         try:
             await client.error(exchange, error)

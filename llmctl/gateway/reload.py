@@ -13,6 +13,8 @@ from llmctl.gateway.build import Surroundings, build
 from llmctl.gateway.gateway import Gateway
 
 POLL = 1.0
+SETTLE = 60.0
+SETTLE_POLL = 0.05
 
 Stamp = tuple[int, int, int]
 
@@ -65,11 +67,13 @@ class Live:
                     self.failure = None
                     return False
                 await self._swap(loaded)
-            except (LlmctlError, OSError) as error:
+            except Exception as error:  # whatever went wrong, the old gateway serves and the next change is looked at
                 if isinstance(error, ConfigError):
                     self._watch_from_now(error.sources, before)
-                self.failure = str(error)
-                self._log("reload_failed", error=str(error), serving=self.gateway.policy)
+                elif not isinstance(error, LlmctlError | OSError):
+                    self._around.bug("reload", error)
+                self.failure = str(error) or type(error).__name__
+                self._log("reload_failed", error=self.failure, serving=self.gateway.policy)
                 return False
             self.failure = None
             self._log("reloaded", policy=loaded.digest)
@@ -98,13 +102,25 @@ class Live:
     async def _swap(self, loaded: Loaded) -> None:
         new = build(loaded, self._around)
         await new.start()
+        try:
+            if self._gateway is not None:
+                await self._settle(new)
+            self._apply(loaded)
+        except BaseException:
+            await new.close()
+            raise
         old, self._gateway = self._gateway, new
         self.loaded_at = self._around.clock.wall()
-        self._apply(loaded)
         if old is not None:
             task = asyncio.create_task(self._retire(old))
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
+
+    async def _settle(self, new: Gateway) -> None:
+        """Let a model that the new gateway has started load while the old one serves."""
+        give_up = self._around.clock.monotonic() + SETTLE
+        while new.unready() and not self.draining and self._around.clock.monotonic() < give_up:  # noqa: ASYNC110
+            await asyncio.sleep(SETTLE_POLL)  # readiness is a question, not an event
 
     async def _retire(self, old: Gateway) -> None:
         try:

@@ -81,7 +81,7 @@ class EmbeddingRequest(Struct):
     """The fields of `/v1/embeddings` that we rely on."""
 
     model: ModelName
-    input: Annotated[str, Meta(min_length=1)] | Annotated[list[Any], Meta(min_length=1)]
+    input: Annotated[str, Meta(min_length=1)] | Annotated[list[str | int | list[int]], Meta(min_length=1)]
 
 
 class FunctionCall(Struct, omit_defaults=True, gc=False):

@@ -52,7 +52,7 @@ class Pool:
         with _connect_errors(origin, budget, "total" if left < request.timeouts.connect else "connect"):
             async with asyncio.timeout(budget):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(loop, origin, self._release, self._open.discard, self._idle_timeout),
+                    lambda: Connection(loop, origin, self._release, self._forget, self._idle_timeout),
                     origin.host,
                     origin.port,
                     ssl=origin.tls,
@@ -68,6 +68,14 @@ class Pool:
             connection.close()
             return
         stack.append(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        stack = self._idle.get(connection.origin)
+        if stack is not None and connection in stack:
+            stack.remove(connection)
+        if not stack:
+            self._idle.pop(connection.origin, None)
 
     @property
     def size(self) -> int:

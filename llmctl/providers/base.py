@@ -43,11 +43,17 @@ class Call(Struct, frozen=True, gc=False):
 class StreamDecoder(Protocol):
     """Reads one answer's stream. `done` is true once the provider has said that the answer is complete.
 
+    `ended` is true once nothing more is to come, token counts included.
     `failure` is what went wrong behind the chunks that `feed` last returned; nothing follows it.
     """
 
     done: bool
     failure: UpstreamError | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to come."""
+        ...
 
     def feed(self, data: bytes) -> list[Chunk]:
         """Chunks completed by `data`. Raises UpstreamError on garbage or an error event."""

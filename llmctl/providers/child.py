@@ -8,6 +8,7 @@ from asyncio.subprocess import PIPE, Process
 from collections import deque
 from collections.abc import Callable, Sequence
 
+LAST_WORDS = "; it last said: "
 SHORTEST, LONGEST = 0.2, 10.0
 STABLE = 30.0
 GRACE = 2.0
@@ -64,7 +65,8 @@ class Child:
             why = await self._run()
             if loop.time() - began > STABLE:
                 pause = SHORTEST
-            self.reason = f"{self._name} {why}; it is being started again"
+            # Clients are told this; what the child said, file names and all, is for the log.
+            self.reason = f"{self._name} {why.partition(LAST_WORDS)[0]}; it is being started again"
             self._log.warning("%s %s; starting it again in %.1f s", self._name, why, pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST)
@@ -118,7 +120,7 @@ class Child:
             pass
 
     def _last_words(self) -> str:
-        return f"; it last said: {' | '.join(list(self._said)[-3:])}" if self._said else ""
+        return f"{LAST_WORDS}{' | '.join(list(self._said)[-3:])}" if self._said else ""
 
 
 def _ending(code: int) -> str:

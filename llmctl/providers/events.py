@@ -16,6 +16,11 @@ class EventDecoder:
         self.failure: UpstreamError | None = None
         self._parser = EventParser()
 
+    @property
+    def ended(self) -> bool:
+        """Most providers send their token counts before they say that the answer is complete."""
+        return self.done
+
     def feed(self, data: bytes) -> list[Chunk]:
         """Chunks completed by `data`."""
         chunks: list[Chunk] = []

@@ -17,7 +17,7 @@ from llmctl.model.json import UNDECODABLE, decode
 from llmctl.net.transport import Origin, Request, Timeouts, Transport
 from llmctl.providers.base import Call, ProviderOptions
 
-Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, le=86400 * 30, allow_inf_nan=False)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -184,4 +184,4 @@ def _detail(body: bytes) -> dict[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value[:100] if isinstance(value, str) and value else None

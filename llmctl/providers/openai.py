@@ -143,10 +143,16 @@ class OpenAIStream(EventDecoder):
         self._name = name
         self._choices = choices
         self._finished: set[int] = set()
+        self._closed = False
+
+    @property
+    def ended(self) -> bool:
+        """`[DONE]` has come: token counts stand before it, behind the last of the text."""
+        return self._closed
 
     def _event(self, data: bytes, chunks: list[Chunk]) -> None:
         if data == b"[DONE]":
-            self.done = True
+            self.done = self._closed = True
             return
         try:
             chunk = chat.chunk(compact(data))

@@ -228,7 +228,8 @@ def _text(content: Content) -> str:
 
 def embeddings(request: EmbeddingRequest, script: Script, *, with_usage: bool) -> bytes:
     """Unit vectors of hashed words, so that texts sharing words are near each other."""
-    inputs = [request.input] if isinstance(request.input, str) or not _many(request.input) else request.input
+    given_input: Any = request.input
+    inputs: list[Any] = given_input if _many(given_input) else [given_input]
     size = request.dimensions or script.embedding_dim
     data = []
     for index, given in enumerate(inputs):
@@ -244,9 +245,9 @@ def embeddings(request: EmbeddingRequest, script: Script, *, with_usage: bool) -
     return encode(answer)
 
 
-def _many(given: list[Any]) -> bool:
-    """Whether a list holds several inputs; a list of integers is one input's token ids."""
-    return not isinstance(given[0], int)
+def _many(given: str | list[Any]) -> bool:
+    """Whether these are several inputs; a list of integers is one input's token ids."""
+    return not isinstance(given, str) and not isinstance(given[0], int)
 
 
 def _vector(text: str, size: int) -> list[float]:

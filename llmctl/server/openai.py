@@ -14,6 +14,8 @@ from llmctl.server.dialect import StreamEncoder
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 
+# What access and guards rest on: some servers match names without regard to case, so no other spelling may pass.
+CONTROLLED = frozenset({"model", "messages", "prompt", "input", "stream", "tools", "n"})
 DONE = b"data: [DONE]\n\n"
 
 
@@ -56,7 +58,11 @@ class OpenAIDialect:
             self._decoder.decode(body)
         except msgspec.ValidationError as error:
             raise invalid(error) from None
-        return payload, body
+        for key in payload:
+            if not key.islower() and key.lower() in CONTROLLED:
+                raise InvalidRequest(f"`{key}` differs from `{key.lower()}` only in case; send one of them", param=key)
+        # Named twice, upstream might read the one that we did not: then what we read is sent.
+        return payload, body if body.count(b'"model"') == 1 else None
 
     def answer(self, exchange: Exchange, answer: Answer) -> bytes:
         """As it came."""

@@ -17,7 +17,9 @@ from structlog.typing import FilteringBoundLogger
 
 from llmctl import __version__
 from llmctl.clock import SystemClock
+from llmctl.config.checks import is_loopback
 from llmctl.config.load import Loaded
+from llmctl.errors import ConfigError
 from llmctl.gateway.build import Surroundings
 from llmctl.gateway.reload import Live
 from llmctl.net.pool import Pool
@@ -33,6 +35,7 @@ from llmctl.telemetry.store import RecordStore
 # An exchange makes next to no reference cycles, so the collector's default of every 700 allocations only costs time.
 GC_THRESHOLD = (50_000, 20, 100)
 PUBLISH_EVERY = 1.0
+AT_START = ("host", "port", "workers", "keep_alive", "drain_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,11 @@ async def _serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int
         log.error("bug", request_id=request_id, exc_info=error)
 
     sinks = (store, metrics) if loaded.config.records.enabled else (metrics,)
-    live = Live(settings.load, Surroundings(pool, clock, random, sinks, bug), log.info, apply)
+
+    def load() -> Loaded:
+        return _still_fits(settings.load(), loaded, log)
+
+    live = Live(load, Surroundings(pool, clock, random, sinks, bug), log.info, apply)
     metrics.gauge("llmctl_in_flight", "Exchanges under way.", lambda: live.gateway.in_flight)
     sock = listen(loaded.config.server, reuse_port=settings.worker is not None)
     try:
@@ -137,6 +144,23 @@ async def _serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int
         pool.close()
         store.close()
         metrics.close()
+
+
+def _still_fits(new: Loaded, first: Loaded, log: FilteringBoundLogger) -> Loaded:
+    """`new`, if it may go live on the socket that is bound. Says what of it waits for a restart."""
+    host = first.config.server.host
+    if not is_loopback(host) and not new.config.keys:
+        message = (
+            f"the port is bound to {host}, where anyone could call; keep a key, or restart to bind another address"
+        )
+        raise ConfigError([new.finding(("keys",), message)], new.sources)
+    changed = [
+        f"server.{name}" for name in AT_START if getattr(new.config.server, name) != getattr(first.config.server, name)
+    ]
+    changed += [name for name in ("records", "telemetry") if getattr(new.config, name) != getattr(first.config, name)]
+    if changed:
+        log.warning("needs_restart", settings=changed)
+    return new
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Runs a gateway process: sockets, signals, reloads, and a drain that ends with exit code 0."""
 
 import asyncio
+import math
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -11,18 +12,24 @@ import uvicorn
 
 from llmctl.config.load import Loaded
 from llmctl.config.schema import ServerConfig
+from llmctl.gateway.pipeline import STOPPING
 from llmctl.gateway.reload import Live
 from llmctl.server.admin import Render, admin_app
 from llmctl.server.asgi import App
 from llmctl.server.protocol import Limits, LimitsHolder, protocol
 
 BACKLOG = 2048
+LAST_WORDS = 2  # seconds for telling clients that the gateway stops
 
 Log = Callable[..., None]
 
 
+class CannotListen(OSError):
+    """The address is taken, or not this machine's."""
+
+
 def listen(server: ServerConfig, *, reuse_port: bool = False) -> socket.socket:
-    """A bound socket. Raises OSError."""
+    """A bound socket. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -30,9 +37,9 @@ def listen(server: ServerConfig, *, reuse_port: bool = False) -> socket.socket:
         if reuse_port:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((server.host.strip("[]"), server.port))
-    except BaseException:
+    except OSError as error:
         sock.close()
-        raise
+        raise CannotListen(error.errno, error.strerror or str(error)) from None
     return sock
 
 
@@ -81,7 +88,8 @@ class Process:
             server_header=False,
             date_header=True,
             timeout_keep_alive=max(1, round(server.keep_alive)),
-            timeout_graceful_shutdown=max(1, round(server.drain_timeout)),
+            # Its cancellation tells clients nothing, so ours comes first.
+            timeout_graceful_shutdown=math.ceil(server.drain_timeout) + LAST_WORDS,
             backlog=BACKLOG,
             proxy_headers=False,
         )
@@ -112,9 +120,17 @@ class Process:
         """Take no more requests; let what is under way finish within `drain_timeout`. A second call stops at once."""
         if self._live.draining:
             self._server.force_exit = True
+        elif not self._live.draining:
+            drain = self._live.gateway.config.server.drain_timeout
+            asyncio.get_running_loop().call_later(drain, self._end_exchanges)
         self._live.draining = True
         self._log("draining", in_flight=self._live.gateway.in_flight)
         self._server.should_exit = True
+
+    def _end_exchanges(self) -> None:
+        """The drain is over: whoever still waits is told so."""
+        for task in self._server.server_state.tasks:
+            task.cancel(STOPPING)
 
     def _reload(self) -> None:
         task = asyncio.create_task(self._live.reload())

@@ -34,7 +34,8 @@ class Supervisor:
         self._log = log
         self._stopping = False
         self._workers: dict[int, asyncio.subprocess.Process] = {}
-        self._ready: set[int] = set()
+        self._ready: set[int] = set()  # have been ready once
+        self._serving: set[int] = set()  # are ready now
         self._tasks: list[asyncio.Task[int]] = []
 
     async def run(self, on_ready: Callable[[], None]) -> int:
@@ -42,7 +43,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._signal, signal.SIGHUP)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         read_end, write_end = os.pipe()
         self._tasks = [asyncio.create_task(self._keep(n, read_end, on_ready)) for n in range(self._count)]
         try:
@@ -59,6 +60,13 @@ class Supervisor:
             self._log("draining", workers=len(self._workers))
             asyncio.get_running_loop().call_later(self._drain + 5.0, self._signal, signal.SIGKILL)
         self._signal(signal.SIGTERM)
+
+    def _reload(self) -> None:
+        """To those that listen for it: a worker still starting would die of it, and reads the files anyway."""
+        for slot in self._serving:
+            process = self._workers[slot]
+            if process.returncode is None:
+                process.send_signal(signal.SIGHUP)
 
     def _signal(self, number: int) -> None:
         for process in self._workers.values():
@@ -95,11 +103,14 @@ class Supervisor:
         if self._stopping:  # it was being started when the others were told
             process.terminate()
         became_ready = await self._wait_ready(ready_read)
+        if became_ready:
+            self._serving.add(slot)
         if became_ready and slot not in self._ready:
             self._ready.add(slot)
             if len(self._ready) == self._count and not self._stopping:
                 on_ready()
         code = await process.wait()
+        self._serving.discard(slot)
         return code, became_ready
 
     async def _wait_ready(self, fd: int) -> bool:

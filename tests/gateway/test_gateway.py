@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from llmctl.gateway.build import build
+from llmctl.gateway.build import Surroundings, build
 from llmctl.gateway.gateway import Gateway
+from llmctl.gateway.leases import Made
 from llmctl.gateway.pipeline import Pipeline
 from llmctl.gateway.stages.auth import Keyring
 from llmctl.gateway.stages.route import Route
@@ -22,7 +23,13 @@ providers: {up: {kind: scripted, latency: 0.2}}
 models: {small: {provider: up}, large: {provider: up}}
 routes: {any: {kind: fixed, model: small}}
 """
-AROUND = surroundings(PlayedTransport(lambda _: AssertionError()), Remember(), ManualClock())
+
+
+def around() -> Surroundings:
+    return surroundings(PlayedTransport(lambda _: AssertionError()), Remember(), ManualClock())
+
+
+AROUND = around()
 
 
 class Provider(Scripted):
@@ -48,7 +55,8 @@ def with_providers(folder: Path, *providers: Provider) -> Gateway:
     clock = ManualClock()
     pipeline = Pipeline((), (), clock, lambda request_id, error: None)
     keyring = Keyring({}, clock, lambda _: None, lambda _, __: False)
-    return Gateway(loaded(CONFIG, folder), pipeline, keyring, Route({}, AROUND.random), providers, AROUND)
+    made = {Made.of(provider.name, "scripted", {}): provider for provider in providers}
+    return Gateway(loaded(CONFIG, folder), pipeline, keyring, Route({}, AROUND.random), made, around())
 
 
 async def test_a_provider_that_does_not_start_stops_those_that_did(tmp_path: Path) -> None:

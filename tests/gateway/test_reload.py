@@ -102,9 +102,69 @@ async def test_one_that_does_not_start_does_not_go_live(bench: Bench, monkeypatc
 
     live = await bench.start()
     monkeypatch.setattr(Scripted, "start", start)
-    bench.path.write_text(LARGE)
+    bench.path.write_text(LARGE.replace("kind: scripted", "kind: scripted, seed: 1"))
     assert not await live.reload()
     assert (bench.names, live.failure, len(bench.applied)) == (["small"], "no such device", 1)
+    await live.close(0)
+
+
+async def test_a_provider_that_did_not_change_is_kept_and_one_that_did_is_replaced(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    async def start(self: Scripted) -> None:
+        told.append("start")
+
+    async def close(self: Scripted) -> None:
+        told.append("close")
+
+    monkeypatch.setattr(Scripted, "start", start)
+    monkeypatch.setattr(Scripted, "close", close)
+    live = await bench.start()
+    bench.path.write_text(LARGE)
+    assert await live.reload()
+    await until(lambda: len(bench.events) == 2)
+    assert told == ["start"]
+    bench.path.write_text(LARGE.replace("kind: scripted", "kind: scripted, seed: 1"))
+    assert await live.reload()
+    await until(lambda: len(bench.events) == 4)
+    assert told == ["start", "start", "close"]
+    await live.close(0)
+    assert told == ["start", "start", "close", "close"]
+
+
+async def test_the_new_one_waits_until_its_model_has_loaded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = await bench.start()
+    loading = ["loading"]
+    monkeypatch.setattr(Scripted, "unready", lambda self: loading[0] if loading else None)
+    bench.path.write_text(LARGE.replace("kind: scripted", "kind: scripted, seed: 1"))
+    reloading = asyncio.create_task(live.reload())
+    await asyncio.sleep(0.15)
+    assert bench.names == ["small"]
+    loading.clear()
+    assert await reloading
+    assert bench.names == ["large"]
+    await live.close(0)
+
+
+async def test_a_bug_while_going_live_leaves_the_old_one_and_goes_on_watching(bench: Bench) -> None:
+    live = await bench.start()
+    broken = [True]
+    keep = bench.applied.append
+
+    def apply(new: Loaded) -> None:
+        if broken:
+            raise ZeroDivisionError
+        keep(new)
+
+    live._apply = apply
+    bench.path.write_text(LARGE)
+    assert not await live.reload()
+    assert (bench.names, live.failure) == (["small"], "ZeroDivisionError")
+    broken.clear()
+    assert await live.reload()
+    assert (bench.names, live.failure) == (["large"], None)
     await live.close(0)
 
 

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from textwrap import dedent
 
 import httpx
 import pytest
@@ -156,19 +157,26 @@ def test_a_drain_lets_streams_finish_and_takes_nothing_new(tmp_path: Path) -> No
     assert [record.state for record in read_records(served.records)] == ["ok"]
 
 
-def test_a_drain_has_a_deadline(tmp_path: Path) -> None:
+def test_a_drain_has_a_deadline_and_tells_those_it_cuts_off(tmp_path: Path) -> None:
     slow = CONFIG.replace("token_rate: 20", "token_rate: 1").replace("drain_timeout: 10s", "drain_timeout: 1s")
     with serve(slow, tmp_path) as served:
-        broken: list[bool] = []
-        thread = threading.Thread(target=lambda: broken.append(not _answers(served, stream=True)))
-        thread.start()
+        answers: list[httpx.Response] = []
+        threads = [
+            threading.Thread(target=lambda stream=stream: answers.append(ask(served, stream=stream)))
+            for stream in (True, False)
+        ]
+        for thread in threads:
+            thread.start()
         time.sleep(0.5)
         began = time.monotonic()
         assert served.stop() == 0
         assert time.monotonic() - began < 8
-        thread.join()
-        assert broken == [True]
-    assert [record.state for record in read_records(served.records)] == ["aborted"]
+        for thread in threads:
+            thread.join()
+        assert all("the gateway is stopping" in answer.text for answer in answers)
+        assert sorted(answer.status_code for answer in answers) == [200, 503]
+    assert [record.state for record in read_records(served.records)] == ["failed", "failed"]
+    assert not [event for event in served.log if event.get("level") == "error"]
 
 
 def test_sigkill_under_load_loses_nothing_older_than_250_ms(tmp_path: Path) -> None:
@@ -263,3 +271,24 @@ def test_the_log_is_json(tmp_path: Path) -> None:
         wait_until("the last event", lambda: served.events("stopped"))
     assert not served.events("not_json")
     assert json.dumps(served.log)
+
+
+def test_a_reload_does_not_open_a_public_port(tmp_path: Path) -> None:
+    _, entry = new_key()
+    keyed = FAST + f'    keys: [{{id: {entry["id"]}, hash: "{entry["hash"]}"}}]\n'
+    with serve(keyed, tmp_path, ["--host", "0.0.0.0"]) as served:
+        assert ask(served).status_code == 401
+        (tmp_path / "gateway.yaml").write_text(dedent(FAST))
+        os.kill(served.process.pid, signal.SIGHUP)
+        wait_until("the reload is refused", lambda: served.events("reload_failed"))
+        assert "0.0.0.0" in served.events("reload_failed")[0]["error"]
+        assert ask(served).status_code == 401
+
+
+def test_what_waits_for_a_restart_is_named(tmp_path: Path) -> None:
+    with serve(FAST, tmp_path) as served:
+        config = tmp_path / "gateway.yaml"
+        config.write_text(config.read_text().replace("drain_timeout: 10s", "drain_timeout: 11s"))
+        os.kill(served.process.pid, signal.SIGHUP)
+        wait_until("it is told", lambda: served.events("needs_restart"))
+        assert served.events("needs_restart")[0]["settings"] == ["server.drain_timeout"]

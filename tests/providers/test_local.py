@@ -222,7 +222,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
         LocalOptions(context=1)
 
 
-async def test_a_model_that_does_not_load_says_so(tmp_path: Path) -> None:
+async def test_a_model_that_does_not_load_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF\x03\x00\x00\x00" + bytes(100))
     local = Local("here", LocalOptions(path=str(broken), embeddings=False))
@@ -231,8 +231,9 @@ async def test_a_model_that_does_not_load_says_so(tmp_path: Path) -> None:
     async with asyncio.timeout(20):
         while "did not come up" not in (local.unready() or ""):
             await asyncio.sleep(0.02)
-    with pytest.raises(Unavailable, match="failed to load"):
+    with pytest.raises(Unavailable, match="did not come up"):
         local.request(call())
+    assert "failed to load" in caplog.text
     await local.close()
 
 

@@ -120,3 +120,16 @@ def test_a_stream_ends_with_done_or_with_an_error_and_never_both() -> None:
 def test_the_envelope_has_all_its_fields(error: LlmctlError, expected: dict[str, Any]) -> None:
     assert json.loads(error_envelope(error)) == {"error": {"message": "m", **expected}}
     assert DIALECT.error(error, "r") == error_envelope(error)
+
+
+@pytest.mark.parametrize("key", ["Model", "MESSAGES", "Stream"])
+def test_control_fields_in_another_case_are_refused(key: str) -> None:
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], key: "y"}).encode()
+    with pytest.raises(InvalidRequest, match="only in case"):
+        OpenAIDialect("chat").parse(body)
+
+
+def test_a_field_named_twice_is_sent_as_it_was_read() -> None:
+    body = b'{"model":"a","model":"b","messages":[{"role":"user","content":"x"}]}'
+    payload, raw = OpenAIDialect("chat").parse(body)
+    assert (payload["model"], raw) == ("b", None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from llmctl.clock import Clock
-from llmctl.errors import LlmctlError, UpstreamLost, UpstreamProtocolError
+from llmctl.errors import LlmctlError, UpstreamError, UpstreamLost, UpstreamProtocolError
 from llmctl.gateway.client import Client
 from llmctl.model.chat import Chunk
 from llmctl.model.exchange import Exchange
@@ -16,6 +16,7 @@ from llmctl.net.transport import Response, Transport
 from llmctl.providers.base import Call, Provider, StreamDecoder
 
 STALE_RETRIES = 2  # kept-alive connections that turn out dead, per exchange
+LATE_COUNTS = 5.0  # seconds for token counts, which may come behind the last of the text
 END_OF_BODY = 0.25  # seconds an upstream that has said it is done gets to end its body, so the connection can be kept
 
 
@@ -126,10 +127,14 @@ async def _chunks(
 async def _last(pieces: AsyncIterator[bytes], decoder: StreamDecoder) -> list[Chunk]:
     """What follows the end of the answer (token counts), up to the end of the body or for `END_OF_BODY`."""
     batch: list[Chunk] = []
-    with suppress(TimeoutError):
-        async with asyncio.timeout(END_OF_BODY):
+    now = asyncio.get_running_loop().time
+    # The answer itself is complete: what fails behind it must not take it back.
+    with suppress(TimeoutError, UpstreamError):
+        async with asyncio.timeout(END_OF_BODY if decoder.ended else LATE_COUNTS) as limit:
             async for data in pieces:
                 batch += decoder.feed(data)
+                if decoder.ended:
+                    limit.reschedule(now() + END_OF_BODY)
     return batch
 
 

@@ -35,18 +35,36 @@ async def test_what_is_not_an_event_stream_is_no_stream(tmp_path: Path, headers:
     assert (attempt.status, attempt.error) == (200, "upstream_protocol_error")
 
 
-async def test_a_body_that_does_not_end_after_the_answer_is_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [True, False], ids=["[DONE]", "only a finish reason"])
+async def test_a_body_that_does_not_end_after_the_answer_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    monkeypatch.setattr(upstream, "LATE_COUNTS", 10.0 if told else 0.2)
+
     async def step() -> None:
         if bench.transport.responses and len(client.chunks) >= 3:
             await asyncio.sleep(30)
 
-    bench = Bench(loaded(CONFIG, tmp_path), lambda _: played(*STREAM[:3], b": more\n\n", headers=EVENTS, step=step))
+    pieces = [STREAM[0], STREAM[1], STREAM[2] + STREAM[4]] if told else STREAM[:3]
+    bench = Bench(loaded(CONFIG, tmp_path), lambda _: played(*pieces, b": more\n\n", headers=EVENTS, step=step))
     client, began = question(stream=True), time.monotonic()
     await bench.ask(client)
     assert time.monotonic() - began < 5
     assert (client.text, client.failure) == ("Hello", None)
     assert bench.transport.responses[0].closed
     assert bench.sink.records[0].state == "ok"
+
+
+async def test_counts_may_come_late_and_a_loss_behind_the_answer_takes_nothing_back(tmp_path: Path) -> None:
+    async def step() -> None:
+        await asyncio.sleep(0.1)
+
+    pieces: list[bytes | Exception] = [*STREAM[:4], UpstreamLost("reset behind the counts")]
+    bench = Bench(loaded(CONFIG, tmp_path), lambda _: played(*pieces, headers=EVENTS, step=step))
+    await bench.ask(client := question(stream=True))
+    assert (client.text, client.failure) == ("Hello", None)
+    [record] = bench.sink.records
+    assert (record.state, record.usage.output, record.usage.source) == ("ok", 2, "provider")
 
 
 async def test_an_attempt_says_when_its_answer_began(tmp_path: Path) -> None:
