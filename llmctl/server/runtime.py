@@ -91,40 +91,12 @@ def _log_serving(log: FilteringBoundLogger, loaded: Loaded, port: int) -> None:
 
 
 async def _serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int], None]) -> None:
-    clock, random = SystemClock(), Random()
-    redactor = Redactor(loaded.secrets)
-    log = make_logger(settings.log_format, redactor)
-    _route_logging(log)
-    pool, limits = Pool(clock), LimitsHolder(limits_of(loaded))
-    store = RecordStore(loaded.config.records, redactor, clock, lambda message: log.warning("records", detail=message))
-    shared = SharedMetrics(settings.metrics_dir, clock) if settings.metrics_dir is not None else None
-    metrics = MetricsSink(
-        CollectorRegistry(), version=__version__, semconv_version=loaded.config.telemetry.semconv, shared=shared
-    )
-    metrics.watch(store)
-
-    def apply(new: Loaded) -> None:
-        redactor.learn(new.secrets)
-        limits.limits = limits_of(new)
-        config = new.config
-        upstream = (entry.model for entry in config.models.values() if entry.model is not None)
-        names = {*config.models, *config.routes, *upstream}
-        metrics.configure(models=names, providers=config.providers, policy=new.digest)
-
-    def bug(request_id: str, error: BaseException) -> None:
-        log.error("bug", request_id=request_id, exc_info=error)
-
-    sinks = (store, metrics) if loaded.config.records.enabled else (metrics,)
-
-    def load() -> Loaded:
-        return _still_fits(settings.load(), loaded, log)
-
-    live = Live(load, Surroundings(pool, clock, random, sinks, bug), log.info, apply)
-    metrics.gauge("llmctl_in_flight", "Exchanges under way.", lambda: live.gateway.in_flight)
+    runtime = _Runtime(settings, loaded)
+    live, log = runtime.live, runtime.log
     sock = listen(loaded.config.server, reuse_port=settings.worker is not None)
     try:
         await live.start(loaded)
-        process = Process(live, limits, sock, metrics.render, random, log.info)
+        process = Process(live, runtime.limits, sock, runtime.metrics.render, runtime.random, log.info)
 
         def ready() -> None:
             port = sock.getsockname()[1]
@@ -137,13 +109,54 @@ async def _serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLD)
-        async with _publishing(metrics, wanted=shared is not None):
+        async with _publishing(runtime.metrics, wanted=settings.metrics_dir is not None):
             await process.run(ready)
     finally:
         sock.close()
-        pool.close()
-        store.close()
-        metrics.close()
+        runtime.close()
+
+
+class _Runtime:
+    """What outlives reloads: the log, the pool, the sinks, and the `Live` around them."""
+
+    def __init__(self, settings: Settings, loaded: Loaded) -> None:
+        clock, config = SystemClock(), loaded.config
+        self.random = Random()
+        self.redactor = Redactor(loaded.secrets)
+        self.log = make_logger(settings.log_format, self.redactor)
+        _route_logging(self.log)
+        self.pool = Pool(clock)
+        self.limits = LimitsHolder(limits_of(loaded))
+        self.store = RecordStore(config.records, self.redactor, clock, self._warn)
+        shared = SharedMetrics(settings.metrics_dir, clock) if settings.metrics_dir is not None else None
+        self.metrics = MetricsSink(
+            CollectorRegistry(), version=__version__, semconv_version=config.telemetry.semconv, shared=shared
+        )
+        self.metrics.watch(self.store)
+        sinks = (self.store, self.metrics) if config.records.enabled else (self.metrics,)
+        around = Surroundings(self.pool, clock, self.random, sinks, self._bug)
+        self.live = Live(lambda: _still_fits(settings.load(), loaded, self.log), around, self.log.info, self._apply)
+        self.metrics.gauge("llmctl_in_flight", "Exchanges under way.", lambda: self.live.gateway.in_flight)
+
+    def close(self) -> None:
+        """Stop sending, write what is left, hand the counts over."""
+        self.pool.close()
+        self.store.close()
+        self.metrics.close()
+
+    def _apply(self, new: Loaded) -> None:
+        self.redactor.learn(new.secrets)
+        self.limits.limits = limits_of(new)
+        config = new.config
+        upstream = (entry.model for entry in config.models.values() if entry.model is not None)
+        names = {*config.models, *config.routes, *upstream}
+        self.metrics.configure(models=names, providers=config.providers, policy=new.digest)
+
+    def _bug(self, request_id: str, error: BaseException) -> None:
+        self.log.error("bug", request_id=request_id, exc_info=error)
+
+    def _warn(self, message: str) -> None:
+        self.log.warning("records", detail=message)
 
 
 def _still_fits(new: Loaded, first: Loaded, log: FilteringBoundLogger) -> Loaded:
