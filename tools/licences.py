@@ -28,6 +28,7 @@ ELSEWHERE = {
 
 # Free text in older metadata, as SPDX.
 SPDX = {
+    "BSD-3-Clause and Public-Domain": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "BSD 2-Clause License": "BSD-2-Clause",
