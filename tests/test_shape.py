@@ -16,6 +16,7 @@ BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "co
 # Tests stand in the mirrored file: llmctl/a/b.py in tests/a/test_b.py or test_b_*.py, and a part of a module beside it
 # (b_stream.py) may be tested as the whole (test_b.py). What is tested elsewhere is listed here.
 COVERED_BY = {
+    "llmctl/guards/base.py": "tests/guards/test_contract.py",
     "llmctl/gateway/leases.py": "tests/gateway/test_reload.py",
     "llmctl/commands/serve.py": "tests/integration/test_process.py",
     "llmctl/gateway/client.py": "tests/gateway/test_pipeline.py",

@@ -1,0 +1,161 @@
+"""Taking found values out of texts and putting them back: `[EMAIL_1]` stands for one address throughout an exchange.
+
+The number says only that two places held the same value. What was taken out lives in memory for one exchange; nothing
+here writes it anywhere.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import re2
+
+from llmctl.guards.base import Span
+
+_PLACEHOLDER = r"\[[A-Z][A-Z0-9_]*_[0-9]+\]"
+
+
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """The same characters as spans that do not overlap, in order; each has the category of its longest part."""
+    kept: list[Span] = []
+    longest = 0
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if span.end <= span.start:
+            continue
+        length = span.end - span.start
+        if not kept or span.start >= kept[-1].end:
+            kept.append(span)
+            longest = length
+            continue
+        last = kept[-1]
+        better = span if length > longest else last
+        longest = max(longest, length)
+        kept[-1] = Span(last.start, max(last.end, span.end), better.category, better.replacement)
+    return tuple(kept)
+
+
+def numbered(text: str, spans: Iterable[Span]) -> tuple[Span, ...]:
+    """`spans` merged, each with its replacement: the same value has the same number within `text`."""
+    names = Redaction()
+    names.avoid(text)
+    return tuple(
+        Span(span.start, span.end, span.category, names.placeholder(span.category, text[span.start : span.end]))
+        for span in merged(spans)
+    )
+
+
+class Covered:
+    """Which characters of a text are in a span already."""
+
+    def __init__(self, text: str) -> None:
+        self._marks = bytearray(len(text))
+
+    def add(self, start: int, end: int) -> None:
+        """Mark a span."""
+        self._marks[start:end] = b"\1" * (end - start)
+
+    def touches(self, start: int, end: int) -> bool:
+        """Whether any of its characters is marked."""
+        return self._marks.find(1, start, end) >= 0
+
+    def contains(self, start: int, end: int) -> bool:
+        """Whether all of its characters are marked."""
+        return self._marks.find(0, start, end) < 0
+
+
+class Redaction:
+    """The values taken out of the texts of one exchange. Placeholders that a text already holds are never given out."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], str] = {}
+        self._values: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+        self._taken: set[str] = set()
+        self._find = re2.compile(_PLACEHOLDER).finditer
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def avoid(self, text: str) -> None:
+        """Never give out a placeholder that stands in `text` of itself."""
+        if "[" in text:
+            self._taken.update(match.group() for match in self._find(encodable(text)))
+
+    def placeholder(self, category: str, value: str) -> str:
+        """What stands for `value` from now on."""
+        key = (category, value)
+        if key not in self._names:
+            name = self._next(category)
+            self._names[key] = name
+            self._values[name] = value
+        return self._names[key]
+
+    def apply(self, text: str, spans: Iterable[Span]) -> str:
+        """`text` with every span replaced; overlapping ones as one. Numbers are this exchange's, not the span's."""
+        self.avoid(text)
+        pieces: list[str] = []
+        kept = 0
+        for span in merged(spans):
+            pieces += text[kept : span.start], self.placeholder(span.category, text[span.start : span.end])
+            kept = span.end
+        return "".join([*pieces, text[kept:]])
+
+    def restore(self, text: str) -> str:
+        """`text` with the values back in the place of their placeholders; others are left as they are."""
+        if not self._values or "[" not in text:
+            return text
+        pieces: list[str] = []
+        kept = 0
+        for match in self._find(encodable(text)):
+            value = self._values.get(match.group())
+            if value is not None:
+                pieces += text[kept : match.start()], value
+                kept = match.end()
+        return "".join([*pieces, text[kept:]])
+
+    def restored(self, chunks: Iterable[str]) -> Iterator[str]:
+        """`restore` of a streamed text, chunk by chunk."""
+        restorer = Restorer(self)
+        for chunk in chunks:
+            yield restorer.feed(chunk)
+        yield restorer.finish()
+
+    def longest(self) -> int:
+        """The length of the longest placeholder given out."""
+        return max(map(len, self._values), default=0)
+
+    def _next(self, category: str) -> str:
+        while True:
+            self._counts[category] = self._counts.get(category, 0) + 1
+            name = f"[{category}_{self._counts[category]}]"
+            if name not in self._taken:
+                return name
+
+
+class Restorer:
+    """Restores one streamed text. Holds back what may be the beginning of a placeholder, and no more than that."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
+        self._held = ""
+
+    def feed(self, chunk: str) -> str:
+        """What can be released after `chunk`."""
+        text = self._held + chunk
+        start = text.rfind("[")
+        open_ended = start >= 0 and "]" not in text[start:] and len(text) - start < self._redaction.longest()
+        cut = start if open_ended else len(text)
+        self._held = text[cut:]
+        return self._redaction.restore(text[:cut])
+
+    def finish(self) -> str:
+        """What was held back when the stream ended."""
+        held, self._held = self._held, ""
+        return self._redaction.restore(held)
+
+
+def encodable(text: str) -> str:
+    """`text`, as long as it was, without lone surrogates, which RE2 cannot read."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
+    return text

@@ -1,0 +1,76 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmctl.guards.base import Span
+from llmctl.guards.redaction import Covered, Redaction, Restorer, encodable, merged, numbered
+
+SPANS = st.lists(
+    st.builds(
+        lambda start, length, category: Span(start, start + length, category),
+        st.integers(0, 30),
+        st.integers(0, 10),
+        st.sampled_from(["EMAIL", "PHONE"]),
+    ),
+    max_size=6,
+)
+TEXTS = st.text(st.sampled_from("ab[]_1EMAIL "), min_size=40, max_size=60)
+
+
+def test_overlapping_spans_become_one() -> None:
+    spans = [Span(4, 9, "PHONE"), Span(0, 3, "EMAIL"), Span(2, 5, "CARD"), Span(12, 12, "IP"), Span(9, 10, "IP")]
+    assert merged(spans) == (Span(0, 9, "PHONE"), Span(9, 10, "IP"))
+
+
+def test_one_number_for_one_value_throughout_an_exchange() -> None:
+    redaction = Redaction()
+    assert redaction.apply("to a@b.co", [Span(3, 9, "EMAIL")]) == "to [EMAIL_1]"
+    assert redaction.apply("c@d.co, a@b.co", [Span(0, 6, "EMAIL"), Span(8, 14, "EMAIL")]) == "[EMAIL_2], [EMAIL_1]"
+    assert redaction.restore("[EMAIL_1] wrote to [EMAIL_2], not [EMAIL_3]") == "a@b.co wrote to c@d.co, not [EMAIL_3]"
+    assert len(redaction) == 2
+
+
+def test_a_placeholder_in_the_text_is_never_given_out() -> None:
+    text = "[EMAIL_1] is a@b.co"
+    assert [span.replacement for span in numbered(text, [Span(13, 19, "EMAIL")])] == ["[EMAIL_2]"]
+    redaction = Redaction()
+    assert redaction.restore(redaction.apply(text, [Span(13, 19, "EMAIL")])) == text
+
+
+@given(TEXTS, SPANS)
+def test_restoring_undoes_applying(text: str, spans: list[Span]) -> None:
+    redaction = Redaction()
+    assert redaction.restore(redaction.apply(text, spans)) == text
+
+
+@given(st.data())
+def test_streams_restore_to_the_same_for_every_chunking(data: st.DataObject) -> None:
+    redaction = Redaction()
+    first = redaction.apply("a@b.co", [Span(0, 6, "EMAIL")])
+    text = data.draw(st.lists(st.sampled_from([first, "[", "]", "[EM", "x", "[EMAIL_9]"]), max_size=10).map("".join))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    chunks = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert "".join(redaction.restored(chunks)) == redaction.restore(text)
+
+
+def test_only_a_possible_beginning_is_held_back() -> None:
+    redaction = Redaction()
+    redaction.apply("a@b.co", [Span(0, 6, "EMAIL")])
+    restorer = Restorer(redaction)
+    assert restorer.feed("see [EMAIL") == "see "
+    assert restorer.feed("_1] and [a very long remark") == "a@b.co and [a very long remark"
+    assert restorer.feed("[") == ""
+    assert restorer.finish() == "["
+
+
+def test_covered_characters() -> None:
+    covered = Covered("0123456789")
+    covered.add(2, 5)
+    assert covered.touches(4, 8)
+    assert not covered.touches(5, 8)
+    assert covered.contains(2, 5)
+    assert not covered.contains(2, 6)
+
+
+def test_surrogates_are_replaced_one_for_one() -> None:
+    assert encodable("a\ud800b") == "a\ufffdb"
+    assert encodable("aé") == "aé"
