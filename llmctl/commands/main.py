@@ -30,9 +30,7 @@ VERBS = {
     "init": Verb("llmctl.commands.init", "init", "Write a commented, working gateway.yaml."),
     "serve": Verb("llmctl.commands.serve", "serve", "Run the gateway."),
     "config": Verb("llmctl.commands.config", "app", "Check, print, describe and compare configurations."),
-    "guard": Verb(
-        "llmctl.commands.guard", "app", "List guards, run them over a text, measure them on labelled data."
-    ),
+    "guard": Verb("llmctl.commands.guard", "app", "List guards, run them over a text, measure them on labelled data."),
     "keys": Verb("llmctl.commands.keys", "app", "Make virtual keys."),
     "traces": Verb("llmctl.commands.traces", "app", "List, show and export recorded exchanges."),
 }
