@@ -6,6 +6,7 @@ from llmctl.guards.citation import Citation
 from llmctl.guards.content import Content
 from llmctl.guards.factuality import Factuality
 from llmctl.guards.hallucination import Hallucination
+from llmctl.guards.injection import InjectionGuard
 from llmctl.guards.language import Language
 from llmctl.guards.leakage import Leakage
 from llmctl.guards.pattern import Pattern
@@ -20,6 +21,7 @@ from llmctl.guards.validation import Validation
 # `kind` in the configuration → class taking its decoded Options. Typed by tests/guards/test_contract.py.
 TABLE: dict[str, type[Any]] = {
     "validation": Validation,
+    "injection": InjectionGuard,
     "pii": Pii,
     "secrets": Secrets,
     "content": Content,
