@@ -132,5 +132,5 @@ class InjectionGuard:
         category = found[0].rule.category if found else "indirect" if head is self.buried else "injection"
         names = list(dict.fromkeys([opinion.kind, *(hit.rule.name for hit in found)]))
         places = [normal.original(*place) for place in opinion.spans[:MAX_SPANS]] or [(0, length)]
-        spans = tuple(Span(start, end, category) for start, end in places)
+        spans = tuple(Span(start, end, category) for start, end in sorted(places))
         return Verdict("block", score, "+".join(filter(None, names)) or "model", category, spans)
