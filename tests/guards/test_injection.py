@@ -5,7 +5,7 @@ import base64
 import codecs
 import json
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given, settings
@@ -187,9 +187,12 @@ def test_strange_text_is_judged(guard: InjectionGuard, text: str) -> None:
 def test_cost_is_linear_on_hostile_text(guard: InjectionGuard, part: str) -> None:
     def cost(length: int) -> float:
         text = (part * length)[:length]
-        started = perf_counter()
-        guard.judge(text, About(source="tool"))
-        return perf_counter() - started
+        best = float("inf")
+        for _ in range(3):
+            started = thread_time()
+            guard.judge(text, About(source="tool"))
+            best = min(best, thread_time() - started)
+        return best
 
     cost(1000)
     assert cost(60_000) < 12 * max(cost(15_000), 0.01)
@@ -200,10 +203,10 @@ def test_it_is_cheap(guard: InjectionGuard, length: int, limit_us: float) -> Non
     text = (FILLER * 40)[:length]
     best = float("inf")
     for _ in range(20):
-        started = perf_counter()
+        started = thread_time()
         for _ in range(20):
             guard.judge(text, About())
-        best = min(best, (perf_counter() - started) / 20)
+        best = min(best, (thread_time() - started) / 20)
     assert best * 1e6 < 4 * limit_us  # generous: shared machines
 
 

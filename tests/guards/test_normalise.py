@@ -3,7 +3,7 @@
 
 import base64
 import codecs
-from time import perf_counter
+from time import thread_time
 from urllib.parse import quote
 
 import pytest
@@ -140,9 +140,9 @@ def test_never_raises_and_places_are_within(text: str) -> None:
 def test_cost_is_linear_on_hostile_text(part: str) -> None:
     def cost(length: int) -> float:
         text = (part * length)[:length]
-        started = perf_counter()
+        started = thread_time()
         variants(normalise(text).text)
-        return perf_counter() - started
+        return thread_time() - started
 
     cost(1000)
     assert cost(80_000) < 10 * max(cost(20_000), 0.005)
