@@ -28,6 +28,8 @@ ELSEWHERE = {
 
 # Free text in older metadata, as SPDX.
 SPDX = {
+    "2-clause BSD": "BSD-2-Clause",
+    "Copyright (c) 2001-2002 Enthought, Inc. 2003, SciPy Developers.": "BSD-3-Clause",
     "BSD-3-Clause and Public-Domain": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
