@@ -30,6 +30,7 @@ COVERED_BY = {
     "llmctl/telemetry/segments.py": "tests/telemetry/test_store.py",
     "llmctl/telemetry/semconv.py": "tests/telemetry/test_metrics.py",
     "llmctl/telemetry/series.py": "tests/telemetry/test_metrics.py",
+    "llmctl/testing/asking.py": "tests/gateway/test_guarded.py",
     "llmctl/testing/config.py": "tests/gateway/test_build.py",
     "llmctl/testing/gateway.py": "tests/gateway/test_pipeline.py",
     "llmctl/testing/process.py": "tests/integration/test_process.py",
