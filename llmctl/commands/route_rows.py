@@ -1,0 +1,107 @@
+"""`llmctl route`: reading rows of recorded outcomes, and what is made of them."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from llmctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from llmctl.routing.evaluate import Interval, Report, Routing
+
+MAX_SHOWN = 12
+
+
+class Row(NamedTuple):
+    """A prompt, and whether each model was right."""
+
+    prompt: str
+    strong: bool
+    weak: bool
+
+
+def read(path: Path, strong: str, weak: str) -> list[Row]:
+    """Rows of a JSON-lines file, gzipped or not. Raises UsageError naming the line that is wrong."""
+    if strong == weak:
+        raise UsageError(f"--weak and --strong are both {strong}; name two models of the rows")
+    rows = []
+    try:
+        with _opened(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    try:
+                        rows.append(_row(json.loads(line), strong, weak))
+                    except (ValueError, RecursionError) as error:
+                        what = "is not JSON" if isinstance(error, json.JSONDecodeError) else error
+                        raise UsageError(f"{path}:{number}: {what}") from None
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise UsageError(f"{path}: cannot be read: {said}") from None
+    if not rows:
+        raise UsageError(f"{path}: has no rows; give a JSON object a line, with 'prompt', '{strong}' and '{weak}'")
+    return rows
+
+
+def _opened(path: Path) -> TextIO:
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8")
+
+
+def _row(raw: Any, strong: str, weak: str) -> Row:
+    if not isinstance(raw, dict):
+        raise ValueError("is not an object")
+    if not isinstance(raw.get("prompt"), str):
+        raise ValueError("prompt: give a string")
+    right = []
+    for name in (strong, weak):
+        if name not in raw:
+            there = [key for key, value in raw.items() if value in (0, 1) and not isinstance(value, float)][:MAX_SHOWN]
+            raise ValueError(f"{name}: is not there; the models of this row are {', '.join(there) or 'none'}")
+        if raw[name] not in (0, 1):
+            raise ValueError(f"{name}: give true where the model was right, else false")
+        right.append(bool(raw[name]))
+    return Row(raw["prompt"], *right)
+
+
+def figures(report: "Report") -> dict[str, Any]:
+    """The report as `--json` prints it: apgr as a share, all else but n and the models' quality in per cent."""
+    shown = {"n": report.n, "quality": {"weak": round(report.weak, 5), "strong": round(report.strong, 5)}}
+    router = _router(report.value, report.interval)
+    return {**shown, **router, "random": _router(report.random, report.random_interval)}
+
+
+def _router(value: "Routing", intervals: "dict[str, Interval] | None") -> dict[str, Any]:
+    bounds = {name: [_digits(name, end) for end in both] for name, both in (intervals or {}).items()}
+    return {**{k: _digits(k, v) for k, v in value._asdict().items()}, "intervals": bounds or None}
+
+
+def _digits(name: str, value: float) -> float:
+    return round(value, 4 if name == "apgr" else 2)
+
+
+LABELS = {
+    "apgr": ("APGR", ""),
+    "cpt50": ("CPT(50%)", "% of calls to the strong model"),
+    "cpt80": ("CPT(80%)", "% of calls to the strong model"),
+    "saving95": ("saving at 95%", "% of calls kept from the strong model"),
+    "saving99": ("saving at 99%", "% of calls kept from the strong model"),
+}
+
+
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    """The figures for people, the random router's beside each."""
+    quality = found["quality"]
+    yield f"{found['n']} rows; right: weak {quality['weak']:.1%}, strong {quality['strong']:.1%}"
+    yield f"{'':15}{'router':28}{'random router':28}"
+    for name, (label, unit) in LABELS.items():
+        yield f"{label:15}{_shown(found, name):28}{_shown(found['random'], name):28}{unit}".rstrip()
+
+
+def _shown(found: dict[str, Any], name: str) -> str:
+    form = ".3f" if name == "apgr" else ".1f"
+    bounds = (found["intervals"] or {}).get(name)
+    said = f"{found[name]:{form}}"
+    return said + (f" ({bounds[0]:{form}} to {bounds[1]:{form}})" if bounds else "")

@@ -1,0 +1,142 @@
+import gzip
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmctl.commands.main import main
+
+HARD = [
+    f"Prove that the theorem about {word} holds." for word in ("rings", "groups", "fields", "graphs", "knots", "sets")
+]
+EASY = [f"What is the colour of {word}?" for word in ("grass", "snow", "milk", "rust", "coal", "sand")]
+
+
+def row(prompt: str, at: int) -> dict[str, Any]:
+    return {"prompt": f"{prompt} {at}", "good": True, "cheap": prompt in EASY}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rows = [row(prompt, at) for at in range(8) for prompt in HARD + EASY]
+    file = tmp_path / "rows.jsonl.gz"
+    file.write_bytes(gzip.compress("".join(json.dumps(one) + "\n\n" for one in rows).encode()))
+    return file
+
+
+def code(*args: str) -> object:
+    with pytest.raises(SystemExit) as raised:
+        main(["route", *args])
+    return raised.value.code
+
+
+def told(capsys: pytest.CaptureFixture[str], *args: str) -> dict[str, Any]:
+    assert code(*args, "--json") == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def models(data: Path) -> tuple[str, ...]:
+    return ("--data", str(data), "--weak", "cheap", "--strong", "good")
+
+
+def test_bench_prints_the_figures_and_the_random_router(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, "bench", *models(data), "--resamples", "200")
+    assert (found["n"], found["folds"], found["quality"]) == (96, 5, {"weak": 0.5, "strong": 1.0})
+    assert found["apgr"] == pytest.approx(0.75, abs=0.01)  # all that can be had: half of the calls recover everything
+    assert found["cpt50"] == pytest.approx(25, abs=1)
+    assert found["random"]["apgr"] == 0.5
+    assert (
+        set(found["intervals"])
+        == set(found["random"]["intervals"])
+        == {"apgr", "cpt50", "cpt80", "saving95", "saving99"}
+    )
+    assert found["random"]["intervals"]["apgr"][1] < found["intervals"]["apgr"][0]
+
+
+def test_bench_for_people(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code("bench", *models(data), "--resamples", "100") == 0
+    out = capsys.readouterr().out
+    assert "96 rows; right: weak 50.0%, strong 100.0%" in out
+    assert "CPT(50%)" in out
+
+
+def test_what_was_trained_is_measured_with_a_warning(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "m.json"
+    trained = told(capsys, "train", *models(data), "-o", str(file))
+    assert trained["rows"] == 96
+    assert trained["tiers"]["medium_from"] < trained["tiers"]["complex_from"]
+    assert code("bench", *models(data), "--model", str(file), "--resamples", "100", "--json") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["fitted_to_these_rows"] is True
+    assert "was fitted to these rows" in said.err
+    explained = told(capsys, "explain", "Prove that the theorem about rings holds. 3", "--model", str(file))
+    assert explained["tier"] != "simple"
+
+
+def test_the_shipped_model_has_not_seen_the_rows(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, "bench", *models(data), "--model", "shipped", "--resamples", "100")
+    assert found["fitted_to_these_rows"] is False
+    assert "folds" not in found
+
+
+def test_explain_says_why(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(capsys, "explain", "Prove that the square root of 2 is irrational.")
+    assert found["tier"] == "complex"
+    assert found["score"] == pytest.approx(found["strong"] - found["weak"], abs=2e-5)
+    assert {"feature", "value", "pull"} == set(found["surface"][0])
+    assert "Prove" in [pull["feature"] for pull in found["words"]]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"What is the capital of France?")))
+    assert code("explain") == 0
+    assert capsys.readouterr().out.startswith("tier       simple")
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        (["{"], ":1: is not JSON"),
+        (["", "[]"], ":2: is not an object"),
+        (['{"good": true, "cheap": false}'], ":1: prompt: give a string"),
+        (
+            ['{"prompt": "a", "good": true, "cheep": false}'],
+            ":1: cheap: is not there; the models of this row are good, cheep",
+        ),
+        (['{"prompt": "a", "good": 0.7, "cheap": false}'], ":1: good: give true where the model was right"),
+        ([], "has no rows"),
+        (['{"prompt": "a", "good": 1, "cheap": 0}'], "has 1 rows"),
+        (["\udcff"], "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["bench", "train"])
+def test_bad_rows_are_told_by_line(
+    verb: str, lines: list[str], what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+    more = ("-o", str(tmp_path / "m.json")) if verb == "train" else ()
+    assert code(verb, *models(file), *more) == 2
+    assert what in capsys.readouterr().err
+    assert not (tmp_path / "m.json").exists()
+
+
+def test_errors_teach(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}")
+    for args, what in (
+        (("bench", "--data", str(data), "--weak", "good", "--strong", "cheap"), "the right way round?"),
+        (("bench", "--data", str(data), "--weak", "good", "--strong", "good"), "name two models"),
+        (("bench", *models(tmp_path / "none")), "cannot be read: No such file"),
+        (("bench", *models(data), "--model", str(tmp_path / "none")), "--model: "),
+        (("bench", *models(data), "--model", str(wrong)), "is no complexity model"),
+        (("train", *models(data), "-o", str(tmp_path)), "cannot be written"),
+        (("explain", "a", "--file", str(wrong)), "not both"),
+        (("explain", "--file", str(tmp_path / "none")), "cannot be read"),
+        (("explain", "--file", str(data)), "is not UTF-8"),
+    ):
+        assert code(*args) == 2
+        assert what in capsys.readouterr().err
