@@ -9,12 +9,13 @@ from pydantic import Field, SecretStr
 from llmctl.errors import UpstreamStatus
 from llmctl.model.chat import Answer
 from llmctl.model.json import JsonObject, encode
+from llmctl.net.endpoint import Endpoint
 from llmctl.net.transport import Request
 from llmctl.providers.anthropic_request import body_of
 from llmctl.providers.anthropic_stream import AnthropicStream, AnthropicUsage, Block, finish_of, stream_error, usage_of
 from llmctl.providers.base import Call, ProviderOptions, StreamDecoder
 from llmctl.providers.content import Head, completion, read
-from llmctl.providers.http import Endpoint, HttpOptions, Stateless, status_error
+from llmctl.providers.http import HttpOptions, Stateless, status_error
 
 THINKING = ("thinking", "redacted_thinking")
 
@@ -65,7 +66,7 @@ class Anthropic(Stateless):
     def request(self, call: Call) -> Request:
         """The request for a call of `chat`; others are unsupported."""
         body = body_of(self.name, call, self.options.default_max_tokens)
-        return self.endpoint.request(b"/v1/messages", encode(body), call)
+        return self.endpoint.request(b"/v1/messages", encode(body), deadline=call.deadline, headers=call.headers)
 
     def answer(self, call: Call, body: bytes) -> Answer:
         """The message in a 200's body."""

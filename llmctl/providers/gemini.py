@@ -13,6 +13,7 @@ from llmctl.errors import UpstreamProtocolError, UpstreamStatus
 from llmctl.model import chat
 from llmctl.model.chat import Answer
 from llmctl.model.json import JsonObject, encode
+from llmctl.net.endpoint import Endpoint
 from llmctl.net.transport import Request
 from llmctl.providers.base import Call, ProviderOptions, StreamDecoder
 from llmctl.providers.content import Head, completion, read, unsupported
@@ -27,7 +28,7 @@ from llmctl.providers.gemini_stream import (
     piece,
     usage_of,
 )
-from llmctl.providers.http import Endpoint, HttpOptions, Stateless, status_error
+from llmctl.providers.http import HttpOptions, Stateless, status_error
 
 
 class GeminiOptions(HttpOptions):
@@ -74,7 +75,7 @@ class Gemini(Stateless):
         else:
             raise unsupported(self.name, f"Gemini has no {call.operation} API; choose another model", "model")
         path = f"/{quote(resource(call.model), safe='/')}:{method}"
-        return self.endpoint.request(path.encode("ascii"), encode(body), call)
+        return self.endpoint.request(path.encode("ascii"), encode(body), deadline=call.deadline, headers=call.headers)
 
     def answer(self, call: Call, body: bytes) -> Answer:
         """The candidates, or the embeddings, in a 200's body."""

@@ -1,29 +1,20 @@
-"""What providers that speak HTTP share: where to send, with which headers, and how to read a refusal."""
+"""What providers that speak HTTP share: their options, and how to read a refusal. Addresses: `net/endpoint.py`."""
 
 import math
-import re
-import ssl
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
 
 from llmctl.config.units import parse_bytes, parse_seconds
 from llmctl.errors import UpstreamStatus
 from llmctl.model.json import UNDECODABLE, decode
-from llmctl.net.transport import Origin, Request, Timeouts, Transport
-from llmctl.providers.base import Call, ProviderOptions
+from llmctl.net.transport import Timeouts, Transport
+from llmctl.providers.base import ProviderOptions
 
 Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, le=86400 * 30, allow_inf_nan=False)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
-FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect"})
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class HttpOptions(ProviderOptions):
@@ -40,75 +31,6 @@ class HttpOptions(ProviderOptions):
     def timeouts(self) -> Timeouts:
         """The timeouts as the transport takes them."""
         return Timeouts(self.connect_timeout, self.first_byte_timeout, self.idle_timeout)
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An upstream's address and its fixed headers, checked and encoded once."""
-
-    origin: Origin
-    prefix: bytes
-    head: bytes
-    timeouts: Timeouts
-    max_response: int
-
-    @classmethod
-    def of(cls, base_url: str, headers: dict[str, str], options: HttpOptions) -> "Endpoint":
-        """Raises ValueError, saying what to do, on a URL or header that cannot be sent."""
-        url = urlsplit(base_url)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise ValueError(f"base_url {base_url!r} is not an http(s) URL; write https://host/v1")
-        if url.username or url.password or url.query or url.fragment:
-            raise ValueError("base_url takes no credentials, query or fragment; use api_key and headers")
-        if not _HOST.fullmatch(url.hostname):
-            raise ValueError(f"base_url host {url.hostname!r} has characters that no host name has; write punycode")
-        if url.port == 0:
-            raise ValueError("base_url names port 0, which nothing listens on")
-        if not re.fullmatch(r"[\x21-\x7e]*", url.path):
-            raise ValueError(f"base_url path {url.path!r} has characters that must be percent-encoded")
-        port = url.port or (443 if url.scheme == "https" else 80)
-        tls = ssl.create_default_context(cafile=options.ca_file) if url.scheme == "https" else None
-        host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
-        default = port == (443 if tls else 80)
-        if refused := sorted(FRAMING.intersection(map(str.lower, options.headers))):
-            raise ValueError(f"headers: {', '.join(refused)} is set by the connection; leave it out")
-        usual = {
-            "host": host if default else f"{host}:{port}",
-            "accept-encoding": "identity",
-            "content-type": "application/json",
-        }
-        # Names know no case, so one given twice must not be sent twice.
-        lines = {name.lower(): value for given in (usual, headers, options.headers) for name, value in given.items()}
-        head = b"".join(_line(name, value) for name, value in lines.items())
-        origin = Origin(url.hostname, port, tls)
-        prefix = url.path.rstrip("/").encode("ascii")
-        return cls(origin, prefix, head, options.timeouts, options.max_response)
-
-    def request(self, path: bytes, body: bytes, call: Call) -> Request:
-        """A POST of `body` to `path` below the base URL."""
-        return Request(
-            self.origin,
-            self.prefix + path,
-            self.head + call.headers,
-            body,
-            self.timeouts,
-            call.deadline,
-            max_body=self.max_response,
-        )
-
-    def at(self, port: int) -> "Endpoint":
-        """The same endpoint on another port."""
-        return replace(self, origin=replace(self.origin, port=port))
-
-
-def _line(name: str, value: str) -> bytes:
-    if not _TOKEN.fullmatch(name):
-        raise ValueError(f"header name {name!r} has characters that headers cannot have")
-    if not _VALUE.fullmatch(value):
-        raise ValueError(
-            f"the value of header {name!r} has characters that headers cannot have (line breaks, controls)"
-        )
-    return f"{name.lower()}: {value.strip()}\r\n".encode("latin-1")
 
 
 class Stateless:

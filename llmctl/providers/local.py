@@ -17,10 +17,11 @@ from msgspec import structs
 from pydantic import Field
 
 from llmctl.errors import Unavailable, UpstreamStatus
+from llmctl.net.endpoint import Endpoint
 from llmctl.net.transport import Request
 from llmctl.providers.base import Call, ProviderOptions
 from llmctl.providers.child import Child
-from llmctl.providers.http import Endpoint, HttpOptions, Seconds
+from llmctl.providers.http import HttpOptions, Seconds
 from llmctl.providers.local_tools import TEMPLATE, forced
 from llmctl.providers.openai import OpenAI, OpenAIOptions
 

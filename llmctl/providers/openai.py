@@ -9,10 +9,11 @@ from llmctl.errors import UpstreamProtocolError, UpstreamStatus
 from llmctl.model import chat
 from llmctl.model.chat import Answer, Chunk
 from llmctl.model.json import UNDECODABLE, JsonObject, compact, encode
+from llmctl.net.endpoint import Endpoint
 from llmctl.net.transport import Request
 from llmctl.providers.base import Call, ProviderOptions, StreamDecoder
 from llmctl.providers.events import EventDecoder
-from llmctl.providers.http import Endpoint, HttpOptions, Stateless, status_error
+from llmctl.providers.http import HttpOptions, Stateless, status_error
 
 # What OpenAI's chat endpoint knows; its current reference is the source.
 NATIVE = frozenset(
@@ -72,7 +73,9 @@ class OpenAI(Stateless):
         if self._api_version is not None:
             deployment = quote(call.model, safe="").encode()
             path = b"/deployments/%b%b?api-version=%b" % (deployment, path, quote(self._api_version).encode())
-        return self.endpoint.request(path, encode_request(call, stream_usage=self._stream_usage), call)
+        return self.endpoint.request(
+            path, encode_request(call, stream_usage=self._stream_usage), deadline=call.deadline, headers=call.headers
+        )
 
     def answer(self, call: Call, body: bytes) -> Answer:
         """The answer as it came."""
