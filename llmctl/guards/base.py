@@ -9,6 +9,8 @@ from typing import ClassVar, Literal, Protocol
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
+from llmctl.model.json import JsonObject
+
 Outcome = Literal["allow", "redact", "block", "warn"]
 Direction = Literal["input", "output"]
 Source = Literal["system", "user", "assistant", "tool", "retrieved"]
@@ -44,14 +46,18 @@ ALLOW = Verdict("allow")
 class About(Struct, frozen=True, gc=False):
     """What is known about a text: where it comes from, and what the answer may rest on.
 
-    `context` are the passages supplied with the request (system, tool and retrieved messages, `llmctl.context`);
-    `question` is the last user message.
+    `context` are the passages supplied with the request, as citations number them (tool and retrieved messages,
+    `llmctl.context`); `system` is the system prompt; `question` is the last user message. `response_format` is the
+    request's own. Of a stream that is judged piece by piece, `at` says where in the whole the text begins.
     """
 
     direction: Direction = "input"
     source: Source = "user"
     context: tuple[str, ...] = ()
     question: str = ""
+    system: str = ""
+    response_format: JsonObject | None = None
+    at: int = 0
 
 
 class GuardOptions(BaseModel):
@@ -77,4 +83,31 @@ class Guard(Protocol):
 
     def judge(self, text: str, about: About) -> Verdict:
         """What it thinks of `text`. The outcome is the one at the preset's threshold."""
+        ...
+
+    def unsettled(self, text: str) -> int:
+        """How many characters at the end of `text`, the first part of a stream, must not be released yet.
+
+        Whatever may come, nothing before them will be (part of) a span that `judge` did not find in `text`, as long as
+        it sees `lookbehind` characters before them too. 0 where nothing can come that would change what was found.
+        """
+        ...
+
+
+class Asked(Protocol):
+    """A guard that asks somebody else, such as a model behind an endpoint: slow, and it may fail.
+
+    It is made with its options and a `Transport`. The stage keeps its deadline. Whatever `judge` raises, and a verdict
+    that is none, is the policy's `on_error`.
+    """
+
+    Options: ClassVar[type[GuardOptions]]
+    directions: ClassVar[frozenset[Direction]]
+
+    async def judge(self, text: str, about: About) -> Verdict:
+        """What it thinks of `text`."""
+        ...
+
+    def close(self) -> None:
+        """Give back threads and the like."""
         ...
