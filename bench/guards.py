@@ -1,7 +1,8 @@
 """Microseconds that each guard takes for 150, 500 and 4,000 characters of benign prose, as JSON: p50 and p99.
 
 `python bench/guards.py [KIND…]`; the thread's own CPU time, after a warm-up. The text differs from call to call, so
-that no guard answers from memory; answers come with a context of about 1,300 characters and a question.
+that no guard answers from memory; answers come with a system prompt of 1,300 characters, a context and a question.
+`unsettled_p50_us` is what a stream takes beside, once for each part that is judged.
 """
 
 import json
@@ -83,9 +84,10 @@ def prose(rng: random.Random, length: int) -> str:
 def measured(guard: Guard, direction: Direction, length: int, *, as_json: bool) -> dict[str, float | int | None]:
     rng = random.Random(length)
     source: Source = "user" if direction == "input" else "assistant"
-    about = About(direction, source, (SYSTEM, prose(rng, 900)), "What did the council plan?")
+    about = About(direction, source, (prose(rng, 900),), "What did the council plan?", system=SYSTEM * 4)
     guard.judge(prose(rng, 200), about)  # weights and caches are loaded by the first call
     costs: list[float] = []
+    holding: list[float] = []
     allowed = 0
     stop = thread_time_ns() + SECONDS * 1e9
     while len(costs) < CALLS and thread_time_ns() < stop:
@@ -95,10 +97,14 @@ def measured(guard: Guard, direction: Direction, length: int, *, as_json: bool) 
         verdict = guard.judge(text, about)
         costs.append((thread_time_ns() - started) / 1e3)
         allowed += verdict.outcome == "allow"
+        started = thread_time_ns()
+        guard.unsettled(text)
+        holding.append((thread_time_ns() - started) / 1e3)
     p50, p99 = percentile(costs, 0.5), percentile(costs, 0.99)
     return {
         "p50_us": None if p50 is None else round(p50, 1),
         "p99_us": None if p99 is None else round(p99, 1),
+        "unsettled_p50_us": round(percentile(holding, 0.5) or 0.0, 1),
         "calls": len(costs),
         "flagged": len(costs) - allowed,
     }

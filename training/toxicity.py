@@ -10,6 +10,7 @@ import gzip
 import json
 import math
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -18,13 +19,17 @@ import numpy as np
 from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from llmctl.guards.toxicity_lexicon import lexicon  # noqa: E402 (run as a script, from anywhere)
-from llmctl.guards.toxicity_model import BITS, IDENTITY, WEIGHTS, hashes, tokens, windows  # noqa: E402
+from llmctl.guards.toxicity_fold import words  # noqa: E402 (run as a script, from anywhere)
+from llmctl.guards.toxicity_lexicon import lexicon  # noqa: E402
+from llmctl.guards.toxicity_model import BITS, WEIGHTS, WORD, buckets, windows  # noqa: E402
 from llmctl.guards.toxicity_scan import lexical, look  # noqa: E402
+from training.toxicity_code import records  # noqa: E402
+from training.toxicity_requests import remarks, requests  # noqa: E402
 
 HEADS = ("toxic", "hate", "violence", "sexual", "self-harm", "illegal")
 HARMS = {
@@ -35,20 +40,8 @@ HARMS = {
     "exploits": "illegal",
     "privacy": "illegal",
 }
+SHIFT = {True: 0.1, False: 0.25}  # what is added to the logit of the toxic head, and of the others
 BALANCED = math.log(0.7 / 0.3)  # logit of the balanced preset's threshold
-PEOPLE = ["gay", "muslim", "jewish", "black", "trans", "disabled", "mexican", "asian", "lesbian", "christian"]
-FRIENDLY = [
-    "I am a {} man",
-    "I am a proud {} woman",
-    "my {} friend came over for dinner",
-    "what holidays do {} people celebrate",
-    "write a story about a {} family",
-    "as a {} person how do I find a community",
-    "{} people deserve respect and equal rights",
-    "the history of {} people in Europe",
-]
-HOSTILE = ["I hate {} people", "{} people are disgusting", "get rid of all {} people", "never trust a {} person"]
-
 Row = tuple[str, str, int, str]  # dataset, text, label, group: rows of one group are never split
 
 
@@ -60,11 +53,27 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def ordinary(data: Path) -> list[Row]:
-    """Texts of everyday use, none of them toxic (MIT, CC BY); of the intents a fifth."""
+    """Texts of everyday use, none of them toxic (MIT, CC BY, ours); of the intents a fifth."""
     rows = [("benign_queries", row["text"], 0, row["text"]) for row in rows_of(data / "injection/benign_queries.jsonl")]
     bank = rows_of(data / "cache/banking77_train.jsonl.gz")[::5]
     clinc = rows_of(data / "cache/clinc150_trainval.jsonl.gz")[::5]
+    rows += [("records", text, 0, text) for text in records()]
     return rows + [("intents", row["text"], 0, row["text"]) for row in bank + clinc]
+
+
+def careful(data: Path) -> list[Row]:
+    """Harmless texts in the words of harmful ones, or of another kind: security, role-play, solutions, prose."""
+    rows = [("security", row["text"], 0, row["text"]) for row in rows_of(data / "injection/benign_security.jsonl")]
+    rows += [("roleplay", row["text"], 0, row["text"]) for row in rows_of(data / "injection/benign_roleplay.jsonl")]
+    answers = rows_of(data / "routing/zeroeval_outputs/Meta-Llama-3.1-8B-Instruct.jsonl.gz")[::4]
+    rows += [("answers", row["output"], 0, row["output"]) for row in answers]
+    texts = [
+        row["knowledge"]
+        for part in ("wow", "cmu", "tc")
+        for row in rows_of(data / f"grounding/begin_dev_{part}.jsonl.gz")
+    ]
+    texts += [" ".join(row["retrieved_evidence"]) for row in rows_of(data / "grounding/fool_me_twice_dev.jsonl.gz")]
+    return rows + [("prose", text, 0, text) for text in dict.fromkeys(texts)]
 
 
 def toxic_rows(data: Path) -> list[Row]:
@@ -74,9 +83,9 @@ def toxic_rows(data: Path) -> list[Row]:
         for row in rows_of(data / "toxicity/davidson.jsonl.gz")
     ]
     rows += [("surge", row["text"], int(row["label"]), row["text"]) for row in rows_of(data / "toxicity/surge.jsonl")]
-    made = [("made", t.format(p), 0, "made") for t in FRIENDLY for p in PEOPLE]
-    made += [("made", t.format(p), 1, "made") for t in HOSTILE for p in PEOPLE]
-    return rows + made + ordinary(data)
+    rows += [("made", text, label, "made") for label, text in remarks()]
+    rows += [("made", text, 0, "made") for category, text in requests() if category != "hate"]
+    return rows + ordinary(data)
 
 
 def harm_rows(data: Path, head: str) -> list[Row]:
@@ -91,6 +100,9 @@ def harm_rows(data: Path, head: str) -> list[Row]:
             ("davidson", row["text"], int(row["label"] == "hate"), row["text"])
             for row in rows_of(data / "toxicity/davidson.jsonl.gz")
         ]
+    rows += careful(data)
+    rows += [("made", text, int(category == head), "made") for category, text in requests()]
+    rows += [("made", text, 0, "made") for label, text in remarks() if not label]
     return rows + ordinary(data)
 
 
@@ -106,18 +118,17 @@ def featurise(rows: list[Row], dense: bool) -> tuple[Any, Any, Any]:
     ends = [0]
     extra: list[tuple[float, ...]] = []
     owners: list[int] = []
-    identity = crc32(IDENTITY)
     for number, (_, text, _, _) in enumerate(rows):
-        folded, hits = look(lexicon(), text)
-        words = tokens(folded)
+        folded, hits = _seen(text)
+        found = words(folded)
         features = lexical(hits, folded)
-        starts = windows(len(words))
-        for start, end in zip(starts, [*starts[1:], len(words)], strict=True):
-            found = hashes(words[start:end])
-            weight = max(1, len(found)) ** -0.5
-            kept = [value & ((1 << BITS) - 1) for value in found if value != identity]
-            at += kept
-            values += [weight] * len(kept)
+        starts = windows(len(found))
+        for start, end in zip(starts, [*starts[1:], len(found)], strict=True):
+            weight = max(1, end - start) ** -0.5
+            for word in sorted(set(found[start:end])):
+                pieces = _buckets(word)
+                at += pieces
+                values += [weight if piece == 0 else weight / WORD for piece in range(len(pieces))]
             ends.append(len(at))
             extra.append(features)
             owners.append(number)
@@ -127,18 +138,30 @@ def featurise(rows: list[Row], dense: bool) -> tuple[Any, Any, Any]:
     return (hstack([matrix, csr_matrix(np.array(extra))], format="csr") if dense else matrix), labels, np.array(owners)
 
 
+@cache
+def _buckets(word: str) -> list[int]:
+    return buckets(word)
+
+
+@cache
+def _seen(text: str) -> tuple[str, Any]:
+    return look(lexicon(), text)
+
+
 def fit(rows: list[Row], strength: float, dense: bool) -> LogisticRegression:
-    """A regularised logistic regression, each dataset weighing 400 to 2,000 rows a class."""
+    """A regularised logistic regression, each dataset weighing 400 to 2,000 rows a class, ours what it is."""
     matrix, labels, owners = featurise(rows, dense)
     names = np.array([rows[owner][0] for owner in owners])
     weights = np.ones(len(labels))
     for name in set(names):
         for label in (0, 1):
             chosen = (names == name) & (labels == label)
-            if chosen.sum():
+            if chosen.sum() and name != "made":
                 weights[chosen] = min(2000, max(400, chosen.sum())) / chosen.sum()
     model = LogisticRegression(C=strength, solver="liblinear", max_iter=300)
-    return model.fit(matrix, labels, sample_weight=weights)
+    model.fit(matrix, labels, sample_weight=weights)
+    model.intercept_ += SHIFT[dense]
+    return model
 
 
 def scores(model: LogisticRegression, rows: list[Row], dense: bool) -> Any:
@@ -193,31 +216,20 @@ def transfer(rows: list[Row], strength: float) -> dict[str, Any]:
         model = fit([row for row in rows if row[0] != name], strength, True)
         held = [row for row in rows if row[0] == name]
         report[name] = measured([row[2] for row in held], scores(model, held, True))
-        plain = np.array([sum(2**i * x for i, x in enumerate(lexical(*_seen(row[1]))[:3])) for row in held])
+        plain = np.array([sum(2**i * x for i, x in enumerate(lexical(*reversed(_seen(row[1])))[:3])) for row in held])
         report[f"{name}, lexicon alone"] = measured([row[2] for row in held], plain)
     return report
 
 
-def _seen(text: str) -> tuple[Any, str]:
-    folded, hits = look(lexicon(), text)
-    return hits, folded
-
-
-def store(models: dict[str, LogisticRegression]) -> None:
+def store(models: dict[str, LogisticRegression], path: Path) -> None:
     """Write the heads as int8, one scale each."""
     size = 1 << BITS
-    columns = [models[name].coef_[0][:size] for name in HEADS]
+    columns = [models[name].coef_[0][:size] / WORD for name in HEADS]  # a word's own bucket counts `WORD` times
     scale = np.array([np.abs(column).max() / 127 for column in columns])
     weights = np.stack([np.round(column / step) for column, step in zip(columns, scale, strict=True)], axis=1)
     bias = np.array([models[name].intercept_[0] for name in HEADS])
-    np.savez_compressed(
-        ROOT / "llmctl/guards" / WEIGHTS,
-        weights=weights.astype(np.int8),
-        scale=scale,
-        bias=bias,
-        lexical=models["toxic"].coef_[0][size:],
-        names=np.array(",".join(HEADS)),
-    )
+    head = {"names": HEADS, "scale": list(scale), "bias": list(bias), "lexical": list(models["toxic"].coef_[0][size:])}
+    path.write_bytes(json.dumps(head).encode() + b"\n" + weights.astype(np.int8).tobytes())
 
 
 def main() -> None:
@@ -225,6 +237,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--write", action="store_true", help="write the weights, fitted to all rows")
+    parser.add_argument("--without", type=int, help="fit without this fifth (0 to 4; 5: with all), measure nothing")
+    parser.add_argument("--path", type=Path, default=ROOT / "llmctl/guards" / WEIGHTS)
     parser.add_argument("--strength", type=float, default=3.0)
     given = parser.parse_args()
     models = {}
@@ -232,15 +246,17 @@ def main() -> None:
     for name in HEADS:
         dense = name == "toxic"
         rows = toxic_rows(given.data) if dense else harm_rows(given.data, name)
-        report[name] = {"held_out": evaluate(rows, given.strength, dense)}
-        if dense:
-            report[name]["transfer"] = transfer(rows, given.strength)
+        if given.without is None:
+            report[name] = {"held_out": evaluate(rows, given.strength, dense)}
+            if dense:
+                report[name]["transfer"] = transfer(rows, given.strength)
         if given.write:
-            models[name] = fit(rows, given.strength, dense)
+            models[name] = fit([row for row in rows if fold_of(row) != given.without], given.strength, dense)
     if given.write:
-        store(models)
+        store(models, given.path)
     sys.stdout.write(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):  # sums in another order would give other bytes
+        main()

@@ -86,6 +86,10 @@ class Citation:
         count = sum(span.category == worst for span in spans)
         return Verdict(outcome, score, f"{count} x {worst} of {len(spans)} findings", worst, tuple(spans))
 
+    def unsettled(self, text: str) -> int:
+        """All of it: an answer is judged as a whole."""
+        return len(text)
+
     def _missing(self, text: str, parts: list[_Sentence], sources: Sources) -> list[Span]:
         spans = [
             Span(marker.start, marker.end, "missing_source")

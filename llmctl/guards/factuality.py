@@ -19,7 +19,7 @@ _SAME_FACT = 0.6  # share of the claim's words that a fact must have before thei
 
 
 class FactualityOptions(GuardOptions):
-    """Options of `factuality`. Without facts of its own it takes the request's context for them."""
+    """Options of `factuality`. Without facts of its own it takes the system prompt and the request's context."""
 
     facts: tuple[str, ...] = Field((), description="The knowledge base: one statement each.")
     path: str | None = Field(
@@ -53,7 +53,7 @@ class Factuality:
         """A mismatch outweighs what is merely unknown. The score is one minus the least support."""
         facts, grounds = self._facts, self._grounds
         if grounds is None:
-            facts = tuple(passage for passage in about.context if passage.strip())
+            facts = tuple(passage for passage in (about.system, *about.context) if passage.strip())
             if not facts:
                 return Verdict("allow", reason="unscanned: no facts supplied")
             grounds = Grounds(facts)
@@ -75,6 +75,10 @@ class Factuality:
         if differing:
             return Verdict(self._options.on_mismatch, round(score, 6), reason, "mismatch", tuple(spans))
         return Verdict("warn", round(score, 6), reason, "unsupported", tuple(spans))
+
+    def unsettled(self, text: str) -> int:
+        """All of it: an answer is judged as a whole."""
+        return len(text)
 
     def _differs(self, text: str, claim: Claim, facts: tuple[str, ...]) -> bool:
         """Whether the closest fact speaks of the same with other numbers. A fact without numbers contradicts none."""

@@ -26,8 +26,8 @@ class HallucinationOptions(GuardOptions):
 class Hallucination:
     """Judges a whole answer by its least supported sentence; the score is one minus that support.
 
-    Without context nothing can be said: the reason is then `unscanned`. Courtesies and
-    admissions that the text does not say claim nothing.
+    Evidence is the system prompt and the request's context. Without either nothing can be said: the reason is then
+    `unscanned`. Courtesies and admissions that the text does not say claim nothing.
     """
 
     Options: ClassVar[type[GuardOptions]] = HallucinationOptions
@@ -43,9 +43,10 @@ class Hallucination:
 
     def judge(self, text: str, about: About) -> Verdict:
         """The least supported sentence decides; spans are all sentences below the threshold."""
-        if not any(passage.strip() for passage in about.context):
+        evidence = [passage for passage in (about.system, *about.context) if passage.strip()]
+        if not evidence:
             return UNSCANNED
-        claims = list(Grounds(about.context).claims(text, self._model, about.question))
+        claims = list(Grounds(evidence).claims(text, self._model, about.question))
         if not claims:
             return Verdict("allow", reason="nothing claimed")
         score = round(1.0 - min(claim.support for claim in claims), 6)
@@ -55,6 +56,10 @@ class Hallucination:
         spans = tuple(Span(claim.start, claim.end, "unsupported") for claim in bad)
         reason = f"{len(bad)} of {len(claims)} sentences unsupported{_why(bad)}"
         return Verdict(self._outcome, score, reason, "unsupported", spans)
+
+    def unsettled(self, text: str) -> int:
+        """All of it: an answer is judged as a whole."""
+        return len(text)
 
 
 def _why(bad: list[Claim]) -> str:

@@ -1,16 +1,19 @@
 # ruff: noqa: RUF001, E501 - attackers' scripts; patterns are not broken where they would be unreadable
-"""The rules of the `injection` guard: verb x authority x object in many languages, and known jailbreak patterns.
+"""The rules of the `injection` guard: verb x authority x object in English, and known jailbreak patterns.
 
-A rule's weight says how sure it is: 1 is a hint, 3 is enough alone. RE2 scans for all at once (a few µs); only what
-has hit is searched again for its place.
+A rule's weight says how sure it is: 1 is a hint, 3 is enough alone. RE2 scans once for all of them and for the signs
+of an encoding (1 µs for 150 characters); only what has hit is searched again for its place. Other languages are left to
+the concepts of injection_model.py: rules for nineteen of them took 28 MB and found one attack in ten.
 """
 
+import re
 from functools import cache
 from typing import Any, NamedTuple
 
 import re2
 
-GAP = r"[^.!?\n。！？]{0,40}?"
+from llmctl.guards.normalise import HINTS
+
 NEAR = r"[^.!?\n。！？]{0,16}?"
 
 
@@ -37,110 +40,6 @@ class Hit(NamedTuple):
         return self.rule.weight * (0.2 if self.discounted else 1.0)
 
 
-# language: verbs, authorities, objects. Either order of the last two, the verb before or after.
-CORE: dict[str, tuple[str, str, str]] = {
-    "es": (
-        r"\b(?:ignor[aeáé]\w*|olvid[aeá]\w*|omit[aeáei]\w*|descart[aeá]\w*|pas[ae] por alto|no sigas|desobedec\w+|anula)",
-        r"(?:anterior(?:es)?|previ[ao]s?|arriba|sistema|iniciales|todas (?:las|tus)|tus|precedentes?)",
-        r"(?:instrucci[oó]n(?:es)?|reglas?|indicaci(?:ón|ones)|órdenes|directrices|prompt|mensaje|restricciones|dicho)",
-    ),
-    "fr": (
-        r"\b(?:ignor(?:e|ez|er|ons)|oubli(?:e|ez|er)|néglige[zr]?|fai(?:s|tes) abstraction|ne (?:suis|suivez|tiens|tenez) "
-        r"pas|outrepasse[zr]?|contourne[zr]?)",
-        r"(?:précédent\w*|antérieur\w*|ci-dessus|système|initiales?|toutes (?:les|tes|vos)|tes|vos|préalables?|avant)",
-        r"(?:instructions?|règles?|consignes?|directives?|ordres|prompt|invite|restrictions?)",
-    ),
-    "de": (
-        r"(?:\bignorier\w*|\bvergi(?:ss|ß)\w*|\bvergessen sie|\bmissachte\w*|\bübergeh\w*|\bumgeh\w*|\bbeachte\w* nicht|"
-        r"\blass\w* .{0,30}außer acht)",
-        r"(?:vorherige\w*|bisherige\w*|vorige\w*|obige\w*|vorangegangene\w*|system\w*|alle[rns]?|alles|deine\w*|davor|"
-        r"zuvor|frühere\w*|oben)",
-        r"(?:anweisung\w*|instruktion\w*|regeln?|befehle?\w*|vorgaben|richtlinien|aufgaben?|prompt|anordnung\w*|aufträge|"
-        r"gesagt\w*|information\w*)",
-    ),
-    "it": (
-        r"\b(?:ignor[aiao]\w*|dimentic\w+|trascur\w+|tralasci\w*|non seguire|disattend\w+|scord\w+)",
-        r"(?:precedent\w+|sopra|sistema|inizial\w+|tutt[ei] le|tue|prima)",
-        r"(?:istruzion\w+|regol[ae]|indicazion\w+|ordini|direttiv\w+|comandi|prompt|restrizioni)",
-    ),
-    "pt": (
-        r"\b(?:ignor[ae]\w*|esque[çc]\w*|desconsider\w+|desrespeit\w+|não siga|descart[ae])",
-        r"(?:anterior(?:es)?|prévi[ao]s?|acima|sistema|inicia(?:l|is)|todas as|suas|precedentes)",
-        r"(?:instruç(?:ão|ões)|instrucoes|regras?|orientações|ordens|diretrizes|comandos?|prompt|restrições)",
-    ),
-    "nl": (
-        r"\b(?:negeer\w*|vergeet|sla over|overschrijf|omzeil)",
-        r"(?:vorige|voorgaande|bovenstaande|eerdere|systeem\w*|alle|jouw|je)",
-        r"(?:instructies?|regels?|opdrachten|aanwijzingen|richtlijnen|prompt|bevelen)",
-    ),
-    "pl": (
-        r"(?:z?ignoruj\w*|zapomnij\w*|pomiń\w*|nie przestrzegaj|odrzuć)",
-        r"(?:poprzedni\w*|wcześniejsz\w*|powyższ\w*|system\w*|wszystki\w*|swoj\w*|dotychczasow\w*)",
-        r"(?:instrukcj\w*|poleceni\w*|zasad\w*|reguł\w*|wytyczn\w*|prompt\w*|polece[ńn])",
-    ),
-    "tr": (
-        r"(?:yok say\w*|görmezden gel\w*|unut\w*|dikkate alma\w*|göz ardı et\w*|boş ?ver\w*|ihmal et\w*)",
-        r"(?:önceki|yukarıdaki|sistem|tüm|bütün|daha önceki|verilen)",
-        r"(?:talimat\w*|kural\w*|komut\w*|yönerge\w*|istem\w*|emir\w*)",
-    ),
-    "ru": (
-        r"(?:игнориру\w*|[Пп]роигнориру\p{L}*|[Ии]гнориру\p{L}*|[Зз]абудь\p{L}*|[Оо]тбрось\p{L}*|не следуй|"
-        r"[Пп]ренебреги|не обращай внимания|[Оо]бойди)",
-        r"(?:предыдущ\p{L}*|прежн\p{L}*|вышеуказанн\p{L}*|выше|системн\p{L}*|все|твои|свои|ранее)",
-        r"(?:инструкци\p{L}*|правил\p{L}*|указани\p{L}*|команд\p{L}*|приказ\p{L}*|промпт\p{L}*|ограничени\p{L}*)",
-    ),
-    "uk": (
-        r"(?:ігнору\p{L}*|проігнору\p{L}*|забудь\p{L}*)",
-        r"(?:попередн\p{L}*|усі|всі|системн\p{L}*|вище)",
-        r"(?:інструкці\p{L}*|правил\p{L}*|вказівк\p{L}*|наказ\p{L}*)",
-    ),
-    "zh": (
-        r"(?:忽略|无视|無視|忘记|忘記|忘掉|不要理会|不要遵守|不用理会|抛开|跳过|绕过)",
-        r"(?:之前|以上|上面|上述|前面|先前|系统|系統|所有|全部|你的|此前)",
-        r"(?:指令|指示|规则|規則|提示|命令|要求|设定|設定|限制|说明|内容|对话)",
-    ),
-    "ja": (
-        r"(?:無視|忘れ|従わない|破棄|無効に|上書き)",
-        r"(?:これまで|以前|前の|上記|上の|先の|今まで|システム|すべて|全て|あなたの|以上)",
-        r"(?:指示|命令|ルール|規則|プロンプト|指令|制約|制限|設定)",
-    ),
-    "ko": (
-        r"(?:무시|잊어|잊으|따르지|무효)",
-        r"(?:이전|앞의|앞선|위의|위에|시스템|모든|지금까지|기존)",
-        r"(?:지시|명령|규칙|지침|프롬프트|설정|제한|내용)",
-    ),
-    "ar": (
-        r"(?:تجاهل|تجاهلي|انس|انسى|انسَ|أهمل|لا تتبع|تجاوز|تخطى)",
-        r"(?:السابقة|السابق|أعلاه|النظام|جميع|كل|قبل|المسبقة)",
-        r"(?:التعليمات|تعليمات|القواعد|الأوامر|التوجيهات|الإرشادات|القيود|أوامر)",
-    ),
-    "hi": (
-        r"(?:अनदेखा|नज़रअंदाज़|नजरअंदाज|नज़रअंदाज|भूल जा|उपेक्षा|इग्नोर|ध्यान न)",
-        r"(?:पिछले|पिछली|पहले|ऊपर|सिस्टम|सभी|उपरोक्त|पूर्व|सब)",
-        r"(?:निर्देश|निर्देशों|नियम|नियमों|आदेश|प्रॉम्प्ट|हिदायत)",
-    ),
-    "bn": (
-        r"(?:উপেক্ষা|ভুলে যা|অগ্রাহ্য)",
-        r"(?:পূর্ববর্তী|আগের|উপরের|সমস্ত|সব|সিস্টেম)",
-        r"(?:নির্দেশ|নিয়ম|আদেশ|প্রম্পট)",
-    ),
-    "vi": (
-        r"(?:bỏ qua|phớt lờ|quên|không tuân)",
-        r"(?:trước|trên|hệ thống|tất cả|mọi)",
-        r"(?:hướng dẫn|chỉ dẫn|chỉ thị|quy tắc|lệnh|lời nhắc)",
-    ),
-    "id": (
-        r"\b(?:abaikan|lupakan|hiraukan|jangan ikuti)",
-        r"(?:sebelumnya|di atas|sistem|semua|awal)",
-        r"(?:instruksi|perintah|aturan|petunjuk|arahan|prompt)",
-    ),
-    "tl": (
-        r"\b(?:huwag pansinin|balewalain|kalimutan|huwag sundin)",
-        r"(?:nakaraan\w*|nauna\w*|itaas|sistema|lahat)",
-        r"(?:tagubilin|utos|panuntunan|patakaran|instruksyon\w*)",
-    ),
-}
-
 VERB = (
     r"\b(?:ignor(?:e|ing)|disregard(?:ing)?|forget(?:ting)?|overrid(?:e|ing)|overrule|bypass|dismiss|discard|neglect|skip|"
     r"abandon|erase|nullify|void|violate|circumvent|disobey|pay no (?:attention|heed) to|(?:do not|don'?t|stop|cease|no longer|"
@@ -166,7 +65,7 @@ def english() -> list[Rule]:
     tell += r"send|copy|summari[sz]e|translate|spell|echo|return|what (?:is|are|was|were))"
     return [
         Rule("override", "injection", 3.0, rf"{VERB}{NEAR}\b{BEFORE}\b{NEAR}\b{OBJECT}"),
-        Rule("override", "injection", 3.0, rf"{VERB}{NEAR}\b{OBJECT}{NEAR}\b(?:above|before|previously|so far|you (?:were|got)|"
+        Rule("override", "injection", 3.0, rf"{VERB}{NEAR}\b{OBJECT}{NEAR}\b(?:above|before(?: this| that| now)?(?: and\b|[.,;:!\n]|$)|previously|so far|you (?:were|got)|"
              rf"(?:you|I) (?:have )?(?:been|were|gave|was) )"),
         Rule("override", "injection", 2.2, rf"{VERB} (?:about )?(?:all|every|everything|your|any of your|the above|whatever)\b"
              rf"{NEAR}\b(?:{OBJECT}|above|before|you (?:were|have been) told|said|i (?:said|told))"),
@@ -188,6 +87,7 @@ def english() -> list[Rule]:
         Rule("exfiltration", "prompt_leak", 1.8, rf"{tell}{NEAR}\b(?:the|your) (?:secret|hidden) (?:password|key|word|phrase|"
              r"passphrase|code)\b"),
         *jailbreaks(),
+        *tricks(),
     ]  # fmt: skip
 
 
@@ -216,7 +116,7 @@ def jailbreaks() -> list[Rule]:
              r"document|context|instructions|conversation)|\{\"role\": ?\"system\""),
         Rule("delimiter", "injection", 1.4, r"(?:^|\n)\s*(?:system|assistant|developer) ?(?:message|prompt|note)? ?: "),
         Rule("concealment", "injection", 1.8, r"\b(?:do not|don'?t|never|without)\b[^.!?\n]{0,12}\b(?:mention|tell|reveal|inform|"
-             r"notify|disclos\w+|alert)(?:ing)?\b[^.!?\n]{0,24}\b(?:the )?(?:user|anyone|this (?:instruction|message)|human)"),
+             r"notify|disclos\w+|alert)(?:ing)?\b[^.!?\n]{0,24}\b(?:the user|(?:this|these) (?:instruction|note|order|command)s?|humans?)\b"),
         Rule("to_model", "indirect", 1.6, r"\b(?:attention|note|important|dear|hey|hello|instructions?)\b[^.!?\n]{0,12}\b(?:to|for)?"
              r" ?(?:the |any |all )?(?:ai|llm|assistant|language model|chatbot|ai agent|ai assistant|chatgpt|gpt|model)s?\b ?[:,!]"),
         Rule("to_model", "indirect", 2.0, r"\b(?:if you are|when|as) an? (?:ai|llm|language model|assistant|agent)\b[^.!?\n]{0,60}"
@@ -228,15 +128,37 @@ def jailbreaks() -> list[Rule]:
     ]  # fmt: skip
 
 
+def tricks() -> list[Rule]:
+    """The rules on what makes a model talk: begun answers, split or coded orders, false turns, threats, machines in machines."""
+    return [
+        Rule("begun_answer", "jailbreak", 1.8, r"\b(?:start|begin|prefix|open)\b[^.!?\n]{0,40}\b(?:with|by saying)\b[^a-z\n]{0,4}"
+             r"(?:sure|absolutely|of course|certainly|yes|okay|here(?:'s| is| are)|step 1)\b"),
+        Rule("split_order", "injection", 1.6, r"\b(?:combine|concatenate|join|interlace|merge|put together|a ?\+ ?b)\b[^\n]{0,160}\b"
+             r"(?:execute|follow (?:it|the result)|do what|obey|answer (?:it|the))\b"),
+        Rule("split_order", "injection", 1.6, r"\b(?:decode|decrypt|unscramble|decipher|reverse)\b[^.!?\n]{0,80}\b(?:and|then)\b"
+             r"[^.!?\n]{0,20}\b(?:do what|follow|execute|obey|carry out|act on|answer it)"),
+        Rule("secret", "prompt_leak", 1.0, r"\b(?:tell|give|reveal|show|say|share|print|spell|hint|clue|letters?|rhymes?)\b[^.!?\n]"
+             r"{0,24}\b(?:the|your|that|this) (?:\w+ )?(?:password|passphrase|passcode|secret|access code|api key|codeword)\b"),
+        Rule("false_turn", "injection", 1.2, r"(?:^|\n|[.!?\"] )\s*(?:assistant|ai|bot|chatgpt|a) ?: ?(?:sure|of course|yes|okay|certainly)"),
+        Rule("machine", "jailbreak", 1.6, r"\b(?:simulate|emulate|imagine|inside|run|you are)\b[^.!?\n]{0,40}\b(?:terminal|virtual machine|"
+             r"interpreter|shell|second ai|os)\b[^\n]{0,120}\b(?:secret|password|system_?prompt|no (?:rules|restrictions|filters)|safety)"),
+        Rule("machine", "injection", 1.8, r"\bsudo\b[^\n]{0,40}\b(?:prompt|rules|filters?|instructions|secrets?|restrictions|password)"),
+        Rule("told_as_tale", "jailbreak", 1.4, r"\b(?:grandm\w+|grandf\w+|granny|grandpa|uncle|nana)\b[^\n]{0,80}\b(?:used to|would)\b"
+             r"[^\n]{0,20}\b(?:tell|read|sing|recite)"),
+        Rule("threat", "jailbreak", 1.2, r"\byou(?: will|'ll)? (?:lose|die|be (?:shut down|terminated|punished|deleted))\b|\b(?:each|every) "
+             r"(?:refusal|time you (?:refuse|say no))"),
+        Rule("planted_code", "indirect", 1.2, r"\b(?:following|subsequent|below|given)\b[^.!?\n]{0,16}\b(?:code|snippet|script|block|excerpt|"
+             r"function)s?\b[^.!?\n]{0,60}\byour (?:\w+ )?(?:solution|implementation|algorithm|codebase|answer|response|reply|output)\b"),
+        Rule("planted_code", "indirect", 1.2, r"\byour (?:solution|implementation|algorithm|codebase|answer|response|reply|output|code)\b"
+             r"[^.!?\n]{0,60}\b(?:following|subsequent|below)\b[^.!?\n]{0,16}\b(?:code|snippet|script|block|excerpt|function)s?\b"),
+        Rule("smuggled_call", "indirect", 2.0, r"!\[[^\]\n]{0,80}\]\(https?://[^)\s]{0,200}(?:\{|=\[|secret|password|data=)"),
+    ]  # fmt: skip
+
+
 @cache
 def rules() -> tuple[Rule, ...]:
-    """All rules, English first."""
-    more = [
-        Rule(f"override_{language}", "injection", 2.8, rf"{verb}{GAP}{both}|{both}{GAP}{verb}")
-        for language, (verb, authority, thing) in CORE.items()
-        for both in [rf"(?:{authority}{GAP}{thing}|{thing}{GAP}{authority})"]
-    ]
-    return (*english(), *more)
+    """All rules."""
+    return tuple(english())
 
 
 ABOUT = (
@@ -245,38 +167,59 @@ ABOUT = (
     r"the words?|the sentence|the term|classif\w+|recogni[sz]e|difference between|research|paper|article|titled|called|"
     r"is it (?:safe|possible|ok)|count|grammar|spelling|was bedeutet|que signifie|qué significa|cosa significa|что значит)\b"
 )
+NEGATED = re.compile(
+    r"(?i)\b(?:do not|don't|never|not to|no one will|must not|should not|cannot)\s+(?:\w+\s+(?:or|and)\s+)?$"
+)
 QUOTES = "\"'`“”‘’«»„「」"
 
 
-@cache
-def compiled() -> tuple[Any, tuple[Any, ...], Any]:
-    """The set of all patterns, each pattern, and what shows that a text is asked about."""
+def caseless() -> Any:
+    """How every pattern is compiled."""
     options = re2.Options()
     options.case_sensitive = False
     options.max_mem = 64 << 20
-    scan = re2.Set.SearchSet(options)
-    for rule in rules():
-        scan.Add(rule.pattern)
+    return options
+
+
+@cache
+def compiled() -> tuple[Any, int]:
+    """The set of all patterns and of the signs of encodings, and how many of them are patterns."""
+    scan = re2.Set.SearchSet(caseless())
+    for pattern in (*(rule.pattern for rule in rules()), *(pattern for _, pattern in HINTS)):
+        scan.Add(pattern)
     scan.Compile()
-    return scan, tuple(re2.compile(rule.pattern, options) for rule in rules()), re2.compile(ABOUT, options)
+    return scan, len(rules())
+
+
+@cache
+def single(pattern: str) -> Any:
+    """One pattern, compiled when it is first needed: most never are."""
+    return re2.compile(pattern, caseless())
+
+
+def look(text: str) -> tuple[list[Hit], list[int]]:
+    """Every rule that is found, once, at its first place; and the numbers of the HINTS of normalise.py that are."""
+    scan, count = compiled()
+    found = scan.Match(text)
+    if not found:
+        return [], []
+    result, coded = [], []
+    for index in sorted(found):
+        if index >= count:
+            coded.append(index - count)
+        elif (match := single((rule := rules()[index]).pattern).search(text)) is not None:
+            start, end = match.span()
+            forbidden = rule.category == "prompt_leak" and NEGATED.search(text, max(0, start - 24), start) is not None
+            result.append(Hit(rule, start, end, forbidden or talked_about(text, start, end)))
+    return result, coded
 
 
 def hits(text: str) -> list[Hit]:
     """Every rule that is found, once, at its first place."""
-    scan, patterns, about = compiled()
-    found = scan.Match(text)
-    if not found:
-        return []
-    result = []
-    for index in sorted(found):
-        match = patterns[index].search(text)
-        if match is not None:
-            start, end = match.span()
-            result.append(Hit(rules()[index], start, end, talked_about(text, start, end, about)))
-    return result
+    return look(text)[0]
 
 
-def talked_about(text: str, start: int, end: int, about: Any) -> bool:
+def talked_about(text: str, start: int, end: int) -> bool:
     """Whether the place is within quotation marks and what is before or after asks about it."""
     before, after = text[max(0, start - 80) : start], text[end : end + 120]
     opened = [mark for mark in QUOTES if mark in before]
@@ -284,6 +227,7 @@ def talked_about(text: str, start: int, end: int, about: Any) -> bool:
         return False
     cut = max(before.rfind(mark) for mark in opened)
     asked = text[max(0, start - 200) : max(0, start - len(before) + cut)]
+    about = single(ABOUT)
     return about.search(asked) is not None or about.search(text[end : end + 200]) is not None
 
 

@@ -21,6 +21,7 @@ READ = 320  # characters that are read
 SAMPLE = 48  # letters whose script is looked at
 WORDS = 50  # words that are looked up
 THRESHOLDS: dict[Preset, float] = {"strict": 0.35, "balanced": 0.55, "lenient": 0.8}
+ENOUGH = 64  # characters of a stream in which a language shows; half as many where the letters are not Latin alone
 SURE = 2.0  # words of evidence below which letter groups are asked too
 
 # First and last code point; a script that one language uses here is named by the language.
@@ -185,7 +186,7 @@ class Language:
 
     Options: ClassVar[type[GuardOptions]] = LanguageOptions
     directions: ClassVar[frozenset[Direction]] = frozenset({"input", "output"})
-    lookbehind: ClassVar[int | None] = 200
+    lookbehind: ClassVar[int | None] = READ
     cost_us: ClassVar[float] = 20.0
 
     def __init__(self, options: LanguageOptions) -> None:
@@ -195,8 +196,8 @@ class Language:
         self._threshold = THRESHOLDS[options.preset]
 
     def judge(self, text: str, about: About) -> Verdict:
-        """`score` is how sure it is that the language is none of the allowed."""
-        if text.isascii() and len(text) < self._min_letters:
+        """`score` is how sure it is that it is none of the allowed. Of a stream too it reads the beginning."""
+        if about.at or (text.isascii() and len(text) < self._min_letters):
             return ALLOW
         guess = self._profiles.guess(text, self._allowed)
         if not guess.language or guess.language in self._allowed:
@@ -208,3 +209,7 @@ class Language:
             f"language {guess.language} is not allowed",
             guess.language,
         )
+
+    def unsettled(self, text: str) -> int:
+        """All of a text that is too short for its language to be told; nothing of a longer one."""
+        return len(text) if len(text) < (ENOUGH if text.isascii() else ENOUGH // 2) else 0

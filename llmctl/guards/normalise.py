@@ -10,7 +10,7 @@ import binascii
 import codecs
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -156,10 +156,13 @@ def hints() -> Any:
     return found
 
 
-def variants(text: str) -> list[Variant]:
-    """What decodes from parts of `text`, MAX_VARIANTS at most; empty for nearly every honest text."""
+def variants(text: str, kinds: Iterable[int] | None = None) -> list[Variant]:
+    """What decodes from parts of `text`, MAX_VARIANTS at most; empty for nearly every honest text.
+
+    `kinds` are the numbers of the HINTS that were found, where a caller has looked for them.
+    """
     found: list[Variant] = []
-    for index in sorted(hints().Match(text) or ()):  # None for no match
+    for index in sorted(hints().Match(text) or () if kinds is None else kinds):  # None for no match
         kind = HINTS[index][0]
         found += DECODERS[kind](text)
     return found[:MAX_VARIANTS]

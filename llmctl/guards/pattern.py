@@ -1,15 +1,20 @@
 """The operator's own RE2 patterns. RE2 takes linear time whatever the pattern."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
 import re2
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Outcome, Source, Span, Verdict
+from llmctl.guards.pattern_begun import NotUnderstood, begun
 
 _SCORES: dict[Outcome, float] = {"warn": 0.4, "redact": 0.7, "block": 1.0}
 _CONTINUATION = bytes(range(0x80, 0xC0))
+LONGEST_HOLD = 8_192
+"""Characters of a stream that are held back at most. A longer match may be delivered in part."""
+_TOGETHER = 16  # rules whose beginnings are looked for at once
 MAX_MEMORY = 8 * 2**20  # bytes that RE2 may use for one pattern; one that needs more is refused
 
 
@@ -44,12 +49,13 @@ class Pattern:
             return self
 
     directions: ClassVar[frozenset[Direction]] = frozenset({"input", "output"})
-    lookbehind: ClassVar[int | None] = 256  # a longer match in a stream may be delivered in part before it is seen
+    lookbehind: ClassVar[int | None] = 256
     cost_us: ClassVar[float] = 25.0  # with ten patterns
 
     def __init__(self, options: Options) -> None:
         """Raises ValueError naming the pattern that RE2 does not take."""
         self._rules = [(rule, compiled(rule)) for rule in options.patterns]
+        self._begun, self._whole = _beginnings(options.patterns)
 
     def judge(self, text: str, about: About) -> Verdict:
         """Spans are the matches of every pattern, leftmost first."""
@@ -68,12 +74,48 @@ class Pattern:
         category = worst.category or worst.name
         return Verdict(worst.action, _SCORES[worst.action], f"pattern {names}", category, tuple(spans))
 
+    def unsettled(self, text: str) -> int:
+        """From where a match may have begun. Of a pattern that cannot be taken apart, `lookbehind` characters."""
+        held = 0 if self._whole else min(len(text), self.lookbehind or 0)
+        raw = text.encode("utf-8", "replace")
+        for regex in self._begun:
+            match = regex.search(raw)
+            if match is not None and match.start() < len(raw):
+                held = max(held, len(raw[match.start() :].translate(None, _CONTINUATION)))
+        return min(held, LONGEST_HOLD)
 
-def compiled(rule: Rule) -> Any:
-    """The compiled pattern, over UTF-8 bytes. Raises ValueError."""
+
+def _beginnings(rules: tuple[Rule, ...]) -> tuple[list[Any], bool]:
+    """Patterns of what, up to the end of a text, may become a match, and whether none of the rules is missing."""
+    found: list[str] = []
+    for rule in rules:
+        with suppress(NotUnderstood):
+            found.append(f"(?i:{begun(rule.regex)})" if rule.ignore_case else begun(rule.regex))
+    made: list[Any] = []
+    whole = len(found) == len(rules)
+    for at in range(0, len(found), _TOGETHER):
+        some = found[at : at + _TOGETHER]
+        try:
+            made.append(_compiled_end("|".join(some), len(some)))
+        except ValueError:
+            for one in some:
+                try:
+                    made.append(_compiled_end(one, 1))
+                except ValueError:
+                    whole = False
+    return made, whole
+
+
+def _compiled_end(regex: str, count: int) -> Any:
+    rule = Rule.model_construct(name="beginnings", regex=rf"(?:{regex})\z", ignore_case=False)
+    return compiled(rule, memory=count * MAX_MEMORY, empty=True)
+
+
+def compiled(rule: Rule, *, memory: int = MAX_MEMORY, empty: bool = False) -> Any:
+    """The compiled pattern, over UTF-8 bytes; one that matches the empty text only if `empty`. Raises ValueError."""
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = MAX_MEMORY
+    options.max_mem = memory
     options.case_sensitive = not rule.ignore_case
     try:
         regex = re2.compile(rule.regex.encode(), options)
@@ -82,7 +124,7 @@ def compiled(rule: Rule) -> Any:
     except re2.error as error:
         said = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
         raise ValueError(f"pattern {rule.name}: {said} (RE2 syntax: no backreferences, no look-around)") from None
-    if regex.search(b"") is not None:
+    if not empty and regex.search(b"") is not None:
         raise ValueError(f"pattern {rule.name}: matches the empty text, so it would match everywhere")
     return regex
 

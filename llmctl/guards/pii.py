@@ -11,7 +11,9 @@ from pydantic import Field, field_validator
 
 from llmctl.guards import pii_patterns as patterns
 from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Span, Verdict
+from llmctl.guards.pii_disguise import plain
 from llmctl.guards.pii_finders import Finder, Finders, Place
+from llmctl.guards.pii_hold import Unsettled
 from llmctl.guards.pii_phone import SHORT_PLANS, PhoneFinder
 from llmctl.guards.redaction import Covered, encodable, numbered
 
@@ -28,6 +30,7 @@ Entity = Literal[
     "DATE_OF_BIRTH",
     "PASSPORT",
     "DRIVER_LICENSE",
+    "NATIONAL_ID",
     "PHONE",
 ]
 ENTITIES: tuple[Entity, ...] = Entity.__args__  # type: ignore[attr-defined]
@@ -46,6 +49,10 @@ class PiiOptions(GuardOptions):
     )
     allow: frozenset[str] = Field(
         frozenset(), description="Values never reported, such as the support address; case does not matter."
+    )
+
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Score from which a value is redacted. Default: 0.5, 0.6 or 0.8 by preset."
     )
 
     @field_validator("phone_regions")
@@ -71,11 +78,11 @@ class Pii:
 
     Options: ClassVar[type[GuardOptions]] = PiiOptions
     directions: ClassVar[frozenset[Direction]] = frozenset({"input", "output"})
-    lookbehind: ClassVar[int | None] = 128
+    lookbehind: ClassVar[int | None] = 192
     cost_us: ClassVar[float] = 10.0
 
     def __init__(self, options: PiiOptions) -> None:
-        self._threshold = _THRESHOLDS[options.preset]
+        self._threshold = _THRESHOLDS[options.preset] if options.threshold is None else options.threshold
         self._allow = frozenset(map(str.casefold, options.allow))
         self._phones = PhoneFinder(options.phone_regions) if "PHONE" in options.entities else None
         finders = Finders()
@@ -90,7 +97,12 @@ class Pii:
                 numbers[trigger] = triggers.Add(patterns.FEW_DIGITS if short else patterns.TRIGGERS[trigger])
             if entity != "PHONE":
                 self._finders.append((entity, numbers[trigger], finders.of(entity)))
+            if entity == "EMAIL":
+                spelled = triggers.Add(patterns.TRIGGERS["SPELLED"])
+                self._finders.append((entity, spelled, finders.of("SPELLED")))
         self._phone_trigger = numbers.get("PHONE", -1)
+        self._disguised = triggers.Add(patterns.TRIGGERS["DISGUISED"]) if wanted else -1
+        self._unsettled = Unsettled(wanted)
         if wanted:
             triggers.Compile()
         self._triggered: Callable[[bytes], list[int]] = triggers.Match if wanted else lambda _: []
@@ -104,7 +116,7 @@ class Pii:
         hits = self._triggered(raw)
         if not hits:
             return ALLOW
-        found = self._find(text, frozenset(hits))
+        found = self._undisguised(text) if self._disguised in hits else self._find(text, frozenset(hits))
         if not found:
             return ALLOW
         worst = max(found, key=lambda one: one.score)
@@ -114,6 +126,16 @@ class Pii:
         spans = numbered(text, (Span(one.start, one.end, one.entity) for one in certain))
         reason = ", ".join(sorted({one.entity for one in certain}))
         return Verdict("redact", worst.score, f"found {reason}", worst.entity, spans)
+
+    def unsettled(self, text: str) -> int:
+        """The last word; of what looks like the beginning of a value, all of it."""
+        return self._unsettled.length(text)
+
+    def _undisguised(self, text: str) -> list[Found]:
+        """What is found once the text is made plain, where it stands in the text as it is."""
+        shown = plain(text)
+        found = self._find(shown.text, frozenset(self._triggered(shown.text.encode()) or ()))
+        return [one._replace(start=start, end=end) for one in found for start, end in [shown.place(one.start, one.end)]]
 
     def _find(self, text: str, hits: frozenset[int]) -> list[Found]:
         found: list[Found] = []

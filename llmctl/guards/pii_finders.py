@@ -1,11 +1,14 @@
 """One method for each type of personal data but telephone numbers: text in; start, end and confidence out."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import re2
 
 from llmctl.guards import pii_patterns as patterns
 from llmctl.guards import pii_validators as validators
+from llmctl.guards import pii_words as words
+from llmctl.guards.pii_cards import card_windows
 from llmctl.guards.pii_validators import digits_of
 
 Place = tuple[int, int, float]
@@ -13,6 +16,8 @@ Finder = Callable[[str], Iterator[Place]]
 NEAR = 48
 """How far before a number a word about it may stand, in characters."""
 _SEPARATORS = " .-"
+_UNUSUAL = re.compile("[:,/]|(?:^|[^0-9])[0-9]{1,2}[^0-9]+[0-9]{1,2}(?:[^0-9]|$)")
+"""Times, lists and dates are written so, and cards seldom."""
 
 
 class Finders:
@@ -20,6 +25,8 @@ class Finders:
 
     def __init__(self) -> None:
         self._email = re2.compile(patterns.EMAIL).finditer
+        self._spelled = re2.compile(patterns.SPELLED_EMAIL).finditer
+        self._spelled_dot = re2.compile(patterns.SPELLED_DOT)
         self._credentials = re2.compile(patterns.URL_CREDENTIALS).finditer
         self._numbers = re2.compile(patterns.NUMBER_GROUPS).finditer
         self._iban = re2.compile(patterns.IBAN_START).finditer
@@ -28,8 +35,10 @@ class Finders:
         self._mac = re2.compile(patterns.MAC).finditer
         self._crypto = re2.compile(patterns.CRYPTO).finditer
         self._birth = re2.compile(patterns.DATE_OF_BIRTH).finditer
+        self._born_after = re2.compile(words.BORN_AFTER).finditer
         self._passport = re2.compile(patterns.PASSPORT).finditer
         self._licence = re2.compile(patterns.DRIVER_LICENSE).finditer
+        self._national = re2.compile(patterns.NATIONAL_ID).finditer
         self._ssn_words = re2.compile(patterns.SSN_WORDS).search
         self._itin_words = re2.compile(patterns.ITIN_WORDS).search
         self._card_words = re2.compile(patterns.CARD_WORDS).search
@@ -40,6 +49,7 @@ class Finders:
         """The finder of one type."""
         finders: dict[str, Finder] = {
             "EMAIL": self.emails,
+            "SPELLED": self.spelled_emails,
             "URL_CREDENTIALS": self.credentials,
             "IBAN": self.ibans,
             "CARD": self.cards,
@@ -51,6 +61,7 @@ class Finders:
             "DATE_OF_BIRTH": self.births,
             "PASSPORT": self.passports,
             "DRIVER_LICENSE": self.licences,
+            "NATIONAL_ID": self.national_ids,
         }
         return finders[entity]
 
@@ -62,15 +73,19 @@ class Finders:
             start += _foreign_head(text[start:at])
             end = at + 1 + len(text[at + 1 : end].partition("..")[0].rstrip(".-"))
             end -= _foreign_tail(text[at + 1 : end])
-            local = text[start:at]
-            if local[0] != '"':
-                if "?" in local or "&" in local or "//" in local:
-                    local = local[max(map(local.rfind, "?&=/")) + 1 :]  # a URL with an address in its query
-                dots = local.rstrip(".").rfind("..")
-                local = local[dots + 2 if dots >= 0 else 0 :].lstrip(".'`*=/-~|{&?")
-                start = at - len(local)
+            local = _own(text[start:at])
+            start = at - len(local)
+            end -= _next_sentence(text[at + 1 : end])
+            if local[:1] == "_" and text[end : end + 1] == "_":
+                start, local = start + 1, local[1:]
             if local and _plausible(local, text[at + 1 : end]):
                 yield start, end, 1.0
+
+    def spelled_emails(self, text: str) -> Iterator[Place]:
+        """Addresses written for people: jane (at) example (dot) com."""
+        for match in self._spelled(text):
+            if _plausible(match.group(1), self._spelled_dot.sub(".", match.group(2))):
+                yield match.start(), match.end(), 0.9
 
     def credentials(self, text: str) -> Iterator[Place]:
         """URLs that carry a user's name and password."""
@@ -83,7 +98,7 @@ class Finders:
             start = match.start()
             length = validators.iban_length(match.group()[:2])
             end = _end_after(text, start, length) if length else -1
-            if end < 0 or text[end : end + 1].isalnum():
+            if end < 0 or joins(text[end : end + 1] or " "):
                 continue
             value = text[start:end]
             plain = "".join(filter(str.isalnum, value))
@@ -97,14 +112,20 @@ class Finders:
         for match in self._numbers(text):
             if match.end() - match.start() < 12:
                 continue
-            for start, end in _card_windows(match.group()):
+            done = 0
+            for start, end in card_windows(match.group()):
+                if start < done:
+                    continue
                 place = (match.start() + start, match.start() + end)
-                if not _in_a_word(text, *place):
+                decimal = re.search(r"(?:^|[\s(\[,-])\.$", text[max(0, place[0] - 2) : place[0]])  # .4691156744957
+                if not decimal and not _in_a_word(text, *place):
                     digits = digits_of(match.group()[start:end])
                     named = self._near(self._card_words, text, place[0])
-                    if validators.is_card(digits) and (len(digits) > 12 or named or place == (0, len(text))):
+                    sure = named or place == (0, len(text))
+                    usual = len(digits) > 12 and not _UNUSUAL.search(match.group()[start:end])
+                    if validators.is_card(digits) and (usual or sure):
                         yield *place, 1.0 if named else 0.9
-                        break
+                        done = end
 
     def ssns(self, text: str) -> Iterator[Place]:
         """US social security numbers. Nine digits in a row need a word before them, or a text of their own."""
@@ -145,7 +166,8 @@ class Finders:
     def macs(self, text: str) -> Iterator[Place]:
         """Hardware addresses, but not the empty and the broadcast one."""
         for match in self._mac(text):
-            if len(set(match.group().lower()) - set(":-.")) > 1:
+            longer = "." in match.group() and _in_a_word(text, *match.span())
+            if not longer and len(set(match.group().lower()) - set(":-.")) > 1:
                 yield match.start(), match.end(), 0.9
 
     def wallets(self, text: str) -> Iterator[Place]:
@@ -161,16 +183,26 @@ class Finders:
         """Dates that the text calls a date of birth."""
         for match in self._birth(text):
             yield match.start(1), match.end(1), 0.85
+        for match in self._born_after(text):
+            yield match.start(1), match.end(1), 0.85
 
     def passports(self, text: str) -> Iterator[Place]:
         """Numbers that the text calls a passport's."""
         for match in self._passport(text):
+            if len(digits_of(match.group(1))) < 4:
+                continue
             yield match.start(1), match.end(1), 0.8
 
     def licences(self, text: str) -> Iterator[Place]:
         """Numbers that the text calls a driving licence's."""
         for match in self._licence(text):
             if len(digits_of(match.group(1))) >= 5:
+                yield match.start(1), match.end(1), 0.8
+
+    def national_ids(self, text: str) -> Iterator[Place]:
+        """Numbers that the text calls those of an identity card, of a person's taxes or insurance."""
+        for match in self._national(text):
+            if len(digits_of(match.group(1))) >= 6:
                 yield match.start(1), match.end(1), 0.8
 
     def _near(self, words: Callable[[str], object], text: str, start: int) -> bool:
@@ -180,6 +212,29 @@ class Finders:
 def _plausible(local: str, domain: str) -> bool:
     """Whether mail could go there. The local part of a found address may be any: better one too many."""
     return validators.is_domain(domain) and len(local) <= 128
+
+
+def _own(local: str) -> str:
+    """A local part without the key, path or markup that touches it."""
+    if local[0] == '"':
+        return local
+    if "?" in local or "&" in local or "//" in local:
+        local = local[max(map(local.rfind, "?&=/")) + 1 :]  # a URL with an address in its query
+    sign = local.rfind("=")
+    if sign >= 0 and "+" not in local[:sign]:  # bounces carry another address: bounce+jo=example.org
+        local = local[sign + 1 :]
+    slash = local.rfind("/")
+    if slash >= 0 and ("." in local[:slash] or "/" in local[:slash]):
+        local = local[slash + 1 :]
+    local = local[local.rfind("|") + 1 :]
+    dots = local.rstrip(".").rfind("..")
+    return local[dots + 2 if dots >= 0 else 0 :].lstrip(".'`*=/-~|{&?#")
+
+
+def _next_sentence(domain: str) -> int:
+    """How many characters after a domain begin a sentence, where the blank between was forgotten."""
+    first, _, last = domain.rpartition(".")
+    return len(last) + 1 if "." in first and first.islower() and last.istitle() else 0
 
 
 def _foreign_head(local: str) -> int:
@@ -196,14 +251,19 @@ def _foreign_tail(domain: str) -> int:
     return len(last) - plain if plain >= 2 else 0
 
 
+def joins(char: str) -> bool:
+    """Whether a character beside a number makes one word of both: not in scripts that write no blanks, or particles."""
+    return char.isalnum() and not (ord(char) >= 0x2E80 or 0xE00 <= ord(char) < 0xF00)
+
+
 def _in_a_word(text: str, start: int, end: int) -> bool:
     """Whether the span is only part of a longer word or number."""
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
-    if before and (before[-1].isalnum() or before[-1] in "_+" or (before[-1] in ".-" and before[0].isalnum())):
+    if before and (joins(before[-1]) or before[-1] in "_+" or (before[-1] in ".-" and joins(before[0]))):
         return True
     if not after:
         return False
-    return after[0].isalnum() or after[0] == "_" or (after[0] in ".-" and after[1:].isdigit())
+    return joins(after[0]) or after[0] == "_" or (after[0] in ".-" and after[1:].isdigit())
 
 
 def _in_a_row(text: str, start: int, end: int) -> bool:
@@ -226,24 +286,3 @@ def _end_after(text: str, start: int, length: int) -> int:
             return -1
         at += 1
     return at
-
-
-def _card_windows(run: str) -> Iterator[tuple[int, int]]:
-    """The parts of digit groups that may be a card: one group, or groups as printed (4-4-4-4, 4-6-5, …)."""
-    groups: list[tuple[int, int]] = []
-    at = 0
-    for group in run.replace("-", " ").split(" "):
-        groups.append((at, at + len(group)))
-        at += len(group) + 1
-    for first, (start, end) in enumerate(groups):
-        if 12 <= end - start <= 19:
-            yield start, end
-            continue
-        if end - start != 4:
-            continue
-        sizes = [to - begin for begin, to in groups[first : first + 5]]
-        for count in range(5, 2, -1):
-            inner, last = sizes[1 : count - 1], sizes[count - 1] if len(sizes) >= count else 0
-            fours = all(size == 4 for size in inner) and 1 <= last <= 4
-            if last and (fours or (inner == [6] and last in (4, 5))):
-                yield start, groups[first + count - 1][1]

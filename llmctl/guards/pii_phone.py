@@ -10,6 +10,7 @@ from types import ModuleType
 import re2
 
 from llmctl.guards import pii_patterns as patterns
+from llmctl.guards.pii_finders import joins
 from llmctl.guards.pii_validators import digits_of
 from llmctl.guards.redaction import Covered
 
@@ -19,8 +20,11 @@ SHORT_PLANS = frozenset(
     ("AC", "AD", "CK", "FK", "FO", "GL", "KI", "NC", "NF", "PM", "SB", "SH", "SR", "TO", "TV", "VU", "WF", "WS")
 )
 """Countries where numbers of five or six digits are ordinary: looked for only where one is configured."""
-CANDIDATES = 64
-"""In a text with more, the rest are judged by shape alone: each costs up to 20 µs a region."""
+CANDIDATES, INTERNATIONAL = 64, 256
+"""In a text with more, the rest are judged by shape alone: each costs up to 20 µs a region. Numbers with a country code
+have one region, and by shape more of them pass, so their limit is far."""
+_COUNTED = "円元원块塊万萬만億亿억年년月월日個个개人명件건本枚回"
+"""What after a number says that something was counted, not dialled."""
 BEFORE, AFTER = 48, 12
 """How far from a number a word about it may stand, in characters."""
 
@@ -47,10 +51,11 @@ class PhoneFinder:
         for count, match in enumerate(self._candidates(text)):
             start, end = match.span()
             if covered.touches(start, end):
+                yield from (one for one in self._inside(text, start, end) if not covered.touches(*one[:2]))
                 continue
             if not _stands_alone(text, start, end):
                 continue
-            score = self._score(text, start, end, plans=count < CANDIDATES)
+            score = self._score(text, start, end, count)
             if score:
                 yield start, end, score
             else:
@@ -63,7 +68,7 @@ class PhoneFinder:
             if (at, to) != (start, end) and text[at - 1 : at] in ("", " ", "/") and text[to : to + 1] in ("", " ", "/"):
                 yield at, to, 0.6
 
-    def _score(self, text: str, start: int, end: int, *, plans: bool) -> float:
+    def _score(self, text: str, start: int, end: int, count: int) -> float:
         number = text[start:end]
         if extension := self._extension(number):
             number = number[: extension.start()]
@@ -73,11 +78,11 @@ class PhoneFinder:
         before = text[max(0, start - BEFORE) : start]
         named = bool(self._before(before) or self._after(text[end : end + AFTER]))
         if number[0] == "+" or number[:4].lower() == "tel:" or digits.startswith("00"):
-            return self._international(number, digits, named=named, plans=plans)
+            return self._international(number, digits, named=named, plans=count < INTERNATIONAL)
         if len(digits) > MOST or (self._never(before) and not self._nanp.fullmatch(number)):
             return 0.0
         alone = len(text) - (end - start) <= 2 and text.strip(" \n.") == text[start:end]
-        return self._national(number, digits, named=named, alone=alone, plans=plans)
+        return self._national(number, digits, named=named, alone=alone, plans=count < CANDIDATES)
 
     def _international(self, number: str, digits: str, *, named: bool, plans: bool) -> float:
         """With a country code, the numbering plan decides; only a spaced number with a word beside it may break it."""
@@ -118,13 +123,11 @@ class PhoneFinder:
 def _stands_alone(text: str, start: int, end: int) -> bool:
     """Whether no letter, digit or sign of another kind of number touches the span."""
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
-    if before and (
-        before[-1].isalnum() or before[-1] in "_$€£¥#@%=&" or (before[-1] in ".-/:" and before[:1].isalnum())
-    ):
+    if before and (joins(before[-1]) or before[-1] in "_$€£¥#@%=&" or (before[-1] in ".-/:" and joins(before[0]))):
         return len(before) == 2 and before[-1] == ":" and not before[0].isdigit()
     if not after:
         return True
-    if after[0].isalnum() or after[0] in "_%@=":
+    if joins(after[0]) or after[0] in "_%@=" or after[0] in _COUNTED:
         return False
     return not (after[0] in ".,:" and after[1:].isdigit())
 

@@ -74,6 +74,8 @@ class Refusal:
 
     def judge(self, text: str, about: About) -> Verdict:
         """Scores .9 for a refusal that opens the answer, .5 for one after its opening; the rest of it is not read."""
+        if about.at:
+            return ALLOW
         head = text[:HEAD]
         try:
             found = self._pattern.search(head)
@@ -86,3 +88,7 @@ class Refusal:
         if score < self._threshold:
             return Verdict("allow", score)
         return Verdict(self._outcome, score, "the answer declines", "refusal", (Span(start, end, "refusal"),))
+
+    def unsettled(self, text: str) -> int:
+        """Where a refusal is blocked, the opening until all of it is there."""
+        return len(text) if self._outcome == "block" and len(text) < HEAD else 0

@@ -2,8 +2,6 @@
 
 import base64
 import binascii
-import math
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Literal
 
@@ -12,16 +10,17 @@ import re2
 from pydantic import Field
 
 from llmctl.guards import secrets_patterns as patterns
+from llmctl.guards import secrets_words as words
 from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Span, Verdict
 from llmctl.guards.redaction import Covered, encodable, numbered
+from llmctl.guards.secrets_passwords import Passwords, Place, bare
 
 SecretType = Literal["PRIVATE_KEY", "CONNECTION_STRING", "API_KEY", "JWT", "BEARER_TOKEN", "PASSWORD"]
 SECRET_TYPES: tuple[SecretType, ...] = SecretType.__args__  # type: ignore[attr-defined]
 
+LONGEST_HOLD = 8_192
+"""Characters of a stream that are held back at most, whatever they may become."""
 _THRESHOLDS: dict[Preset, float] = {"strict": 0.5, "balanced": 0.6, "lenient": 0.8}
-_PASSWORDS = ("pass", "pwd", "kennwort", "mot de", "contrase")
-
-Place = tuple[int, int, float]
 
 
 class SecretsOptions(GuardOptions):
@@ -29,6 +28,9 @@ class SecretsOptions(GuardOptions):
 
     types: tuple[SecretType, ...] = Field(SECRET_TYPES, description="Types to look for; all by default.")
     allow: frozenset[str] = Field(frozenset(), description="Values never reported, such as keys out of documentation.")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Score from which a value is redacted. Default: 0.5, 0.6 or 0.8 by preset."
+    )
 
 
 class Secrets:
@@ -40,7 +42,7 @@ class Secrets:
     cost_us: ClassVar[float] = 10.0
 
     def __init__(self, options: SecretsOptions) -> None:
-        self._threshold = _THRESHOLDS[options.preset]
+        self._threshold = _THRESHOLDS[options.preset] if options.threshold is None else options.threshold
         self._allow = options.allow
         self._shapes = {
             "PRIVATE_KEY": re2.compile(patterns.PRIVATE_KEY).finditer,
@@ -49,14 +51,15 @@ class Secrets:
             "JWT": re2.compile(patterns.JWT).finditer,
             "BEARER_TOKEN": re2.compile(patterns.BEARER).finditer,
         }
-        self._assignments = re2.compile(patterns.ASSIGNMENT).finditer
-        self._placeholder = re2.compile(patterns.PLACEHOLDER).fullmatch
+        self._passwords = Passwords()
+        self._placeholder = re2.compile(words.PLACEHOLDER).fullmatch
         self._types = [kind for kind in SECRET_TYPES if kind in options.types]
         triggers = re2.Set.SearchSet()
         for kind in self._types:
             triggers.Add(patterns.TRIGGERS[kind])
         if self._types:
             triggers.Compile()
+        self._open = re2.compile(patterns.UNSETTLED).search
         self._triggered: Callable[[bytes], list[int]] = triggers.Match if self._types else lambda _: []
 
     def judge(self, text: str, about: About) -> Verdict:
@@ -72,7 +75,7 @@ class Secrets:
         covered = Covered(text)
         for kind in (self._types[hit] for hit in sorted(hits)):
             for start, end, score in self._find(kind, text):
-                if not covered.touches(start, end) and text[start:end] not in self._allow:
+                if not covered.contains(start, end) and text[start:end] not in self._allow:
                     covered.add(start, end)
                     found.append((Span(start, end, kind), score))
         if not found:
@@ -84,14 +87,25 @@ class Secrets:
         reason = ", ".join(sorted({span.category for span in certain}))
         return Verdict("redact", score, f"found {reason}", worst.category, numbered(text, certain))
 
+    def unsettled(self, text: str) -> int:
+        """The last word; of a value given to a name all of it, of a private key all since its first line."""
+        if not self._types:
+            return 0
+        text = encodable(text)
+        held = self._open(text)
+        length = self._passwords.begun(text[-LONGEST_HOLD:]) if "PASSWORD" in self._types else 0
+        return min(LONGEST_HOLD, max(length, 0 if held is None else len(text) - held.start()))
+
     def _find(self, kind: str, text: str) -> Iterator[Place]:
         if kind == "PASSWORD":
-            yield from self._assigned(text)
+            yield from self._passwords.find(text)
             return
         for match in self._shapes[kind](text):
             group = next((n for n in range(1, len(match.groups()) + 1) if match.group(n) is not None), 0)
             value = match.group(group)
             if kind == "PRIVATE_KEY":
+                if value[0] == "P" and len(value) > LONGEST_HOLD:
+                    continue  # two mentions of PuTTY's format, far apart
                 yield match.start(), match.end(), 1.0
             elif kind == "JWT":
                 yield match.start(), match.end(), 1.0 if _is_jwt(value) else 0.5
@@ -100,52 +114,8 @@ class Secrets:
                 whole = match.group(1) is not None
                 yield match.start(0 if whole else group), match.end(0 if whole else group), 0.95
             elif kind in ("API_KEY", "BEARER_TOKEN") and _is_varied(value):
-                yield match.start(group), match.end(group), 1.0 if kind == "API_KEY" else 0.8
-
-    def _assigned(self, text: str) -> Iterator[Place]:
-        """Values called a password or key. Code and prose call things so too: the value must look made up."""
-        for match in self._assignments(text):
-            start, end = match.span(3)
-            if text[max(0, match.start() - 5) : match.start()].lower() == "page_":
-                continue  # a cursor
-            quoted = text[start] in "\"'`"
-            if quoted:
-                start, end = start + 1, end - 1
-            else:
-                end -= len(text[start:end]) - len(text[start:end].rstrip(".!?)]}"))
-            value = text[start:end]
-            if len(value) < 4 or self._placeholder(value) is not None:
-                continue
-            password = match.group(1).lower().startswith(_PASSWORDS)
-            score = _guessability(value, password=password, quoted=quoted, prose=match.group(2).strip(" :") == "is")
-            if score:
-                yield start, end, score
-
-
-def _guessability(value: str, *, password: bool, quoted: bool, prose: bool) -> float:
-    """How likely a value is a secret rather than a word or a name: by length, kinds of characters and entropy."""
-    kinds = sum((any(map(str.islower, value)), any(map(str.isupper, value)), any(map(str.isdigit, value))))
-    symbols = any(not char.isalnum() and char not in "_.- " for char in value)
-    if not password:
-        varied = any(map(str.isdigit, value)) and any(map(str.isalpha, value)) and " " not in value
-        if len(value) >= 16 and varied and entropy(value) >= 3.0:
-            return 0.85
-        return 0.5 if len(value) >= 12 and varied and entropy(value) >= 2.8 else 0.0
-    if value.count(" ") > 3 or len(value) < 6:
-        return 0.0
-    if any(map(str.isdigit, value)) and kinds + symbols >= 2:
-        return 0.8
-    if symbols and kinds >= 1 and not value.endswith((":", "(")) and (quoted or not prose):
-        return 0.7 if not any(char in value for char in "()[]") else 0.5
-    if value.isdigit():
-        return 0.7
-    return 0.5 if quoted and value.isalnum() else 0.0
-
-
-def entropy(value: str) -> float:
-    """Bits a character, by how often each occurs in `value` (Shannon)."""
-    length = len(value)
-    return -sum(count / length * math.log2(count / length) for count in Counter(value).values()) if length else 0.0
+                end = match.start(group) + len(bare(value)) if kind == "BEARER_TOKEN" else match.end(group)
+                yield match.start(group), end, 1.0 if kind == "API_KEY" else 0.8
 
 
 def _is_varied(key: str) -> bool:

@@ -1,5 +1,7 @@
 """What keys, tokens and passwords look like. All are RE2: linear in the text."""
 
+from llmctl.guards import secrets_words as words
+
 _PEM = r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
 
 API_KEY = "|".join(
@@ -21,12 +23,24 @@ API_KEY = "|".join(
         r"\bllmctl_[A-Za-z0-9]{12}_[A-Za-z0-9_-]{43}",
     )
 )
-JWT = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"
-BEARER = r"(?i)\b(?:bearer|basic)[ \t]+([A-Za-z0-9._~+/-]{16,}=*)"
+# A header is JSON, perhaps with blanks after its brace. Encrypted ones have five parts, the second may be empty.
+_HEAD = r"e(?:yJ|yA|yI|wo|wk|w0)[A-Za-z0-9_-]{8,}"
+JWT = (
+    rf"\b{_HEAD}\.(?:[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{{8,}}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{{8,}}"
+    r"|[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)"
+)
+_AFTER_SCHEME = r"(?:[ \t]{1,4}|%20|\+|\s?[:=]\s?)[\"'`]?"
+BEARER = (
+    rf"(?i)\b(?:bearer|basic){_AFTER_SCHEME}([A-Za-z0-9._~+/-]{{16,}}=*)"
+    r"|\bauthorization[\"']?\s*[:=]\s*[\"']?(?:token|apikey|api-key|negotiate|digest|splunk|hawk|basic|jwt)\s+"
+    r"([A-Za-z0-9._~+/-]{8,}=*)"
+)
 # No two dashes in a row before the end, or each of many beginnings would be searched up to the end of the text.
+_HEADER = r"(?:Proc-Type|DEK-Info|Version|Comment): ?[0-9A-Za-z,. \-]"
+_CUT_OFF = rf"{_PEM}(?:(?:\s|\\[nr])*(?:[A-Za-z0-9+/=]{{30,}}|{_HEADER}+))*(?:\s|\\[nr])*"  # before its end
 PRIVATE_KEY = (
     rf"{_PEM}(?:[A-Za-z0-9+/=:,.\s\\]-?)*?-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
-    rf"|{_PEM}(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{{30,}})*(?:\s|\\[nr])*[A-Za-z0-9+/=]*"  # cut off before its end
+    rf"|{_CUT_OFF}[A-Za-z0-9+/=]*"
     r"|PuTTY-User-Key-File-[23]:[^\x{00}]*?Private-MAC: ?[0-9a-f]{40,64}"
 )
 CONNECTION = (
@@ -34,30 +48,25 @@ CONNECTION = (
     r"|(?i)\b(?:AccountKey|SharedAccessKey|SharedAccessSignature)=([A-Za-z0-9+/%&=_-]{20,})"
     r"|(?i)\b(?:server|data source|host|uid|user id)=[^;\n]*;(?:[^;\n]*;)*?(?:password|pwd)=([^;\s\"']+)"
 )
-_NAMES = (
-    r"pass(?:word|wd|phrase|code)|\bpwd|_pwd|secret|token|api[_ -]?key|access[_ -]?key|auth[_ -]?key|private[_ -]?key"
-    r"|encryption[_ -]?key|signing[_ -]?key|credential|passwort|kennwort|mot de passe|contrase[ñn]a"
-)
-ASSIGNMENT = (
-    rf"(?i)((?:{_NAMES})[A-Za-z0-9_]*)[\"'`\]]*(\s*(?:=>|:=|==?|:)\s*|\s+is:?\s+)"
-    r"(\"[^\"\n]{4,}\"|'[^'\n]{4,}'|`[^`\n]{4,}`|[^\s\"'`,;<>]{4,})"
-)
-
 TRIGGERS: dict[str, str] = {
     "PRIVATE_KEY": r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File-",
     "CONNECTION_STRING": (
         r"://[^\s/:@]*:[^\s/@]+@|(?i:AccountKey|SharedAccessKey|SharedAccessSignature)=|(?i:password|pwd)="
     ),
     "API_KEY": API_KEY,
-    "JWT": r"eyJ[A-Za-z0-9_-]{8,}\.",
-    "BEARER_TOKEN": r"(?i)\b(?:bearer|basic)[ \t]+[A-Za-z0-9._~+/-]{16}",
-    "PASSWORD": rf"(?i)(?:{_NAMES})[A-Za-z0-9_]*[\"'`\]]*(?:\s*[:=]|\s+is:?\s)",
+    "JWT": rf"{_HEAD}\.",
+    "BEARER_TOKEN": rf"(?i)\b(?:bearer|basic){_AFTER_SCHEME}[A-Za-z0-9._~+/-]{{16}}|\bauthorization\b",
+    "PASSWORD": words.TRIGGER,
 }
 
-PLACEHOLDER = (
-    r"(?i)[*.•x_#-]+|.*(?:\$\{|\{\{|%\(|\$\().*|[<\[{$%].*"
-    r"|.*(?:example|placeholder|redacted|changeme|change[_-]me|dummy).*"
-    r"|(?:your|my|the|some|insert|enter|replace)[_ -].*|.*[_-]here|none|null|nil|undefined|true|false|str(?:ing)?"
-    r"|bytes|int|text|password|passwd|secret|token|required|optional|missing|invalid|incorrect|wrong|expired|hidden"
-    r"|\w+\(.*|(?:os|process|env|self|this|config|settings|request|args|options|vault|secrets?)[.\[].*"
+# What may still become a secret when more text comes, up to the end of the text; leftmost is longest.
+UNSETTLED = (
+    rf"(?:{words.VALUE}+"  # the last word
+    r"|[A-Za-z][A-Za-z0-9+.\-]*://\S*"
+    r"|-{1,5}|-----B(?:E|EG|EGI|EGIN(?: [A-Z0-9 ]{0,60}-{0,5})?)?"
+    rf"|{_PEM}(?:[A-Za-z0-9+/=:,.\s\\]-?)*(?:--{{1,5}}(?:E|EN|END(?: [A-Z0-9 ]{{0,60}}-{{0,5}})?)?)?"
+    rf"|{_CUT_OFF}(?:[A-Za-z0-9+/=\-]*|{_HEADER}*)\\?"
+    r"|PuTTY-User-Key-File-[23]:[^\x{00}]*"
+    r"|(?i:\b(?:server|data source|host|uid|user id)=[^;\n]*(?:;[^;\n]*)*)"
+    r")\z"
 )

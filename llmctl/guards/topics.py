@@ -80,6 +80,8 @@ class _Terms:
     def __init__(self, topics: dict[str, tuple[str, ...]], stems: _Stems) -> None:
         self._phrases: dict[str, list[tuple[tuple[str, ...], str]]] = {}
         self._spaceless: list[tuple[str, str]] = []
+        self._openings: set[tuple[str, ...]] = set()
+        self._longest = 1
         for topic, terms in topics.items():
             for term in terms:
                 if _SPACELESS.search(term):
@@ -87,6 +89,8 @@ class _Terms:
                 else:
                     phrase = tuple(stems[word] for word in fold(term).split())
                     self._phrases.setdefault(phrase[0], []).append((phrase, topic))
+                    self._openings.update(phrase[:count] for count in range(1, len(phrase)))
+                    self._longest = max(self._longest, len(phrase))
 
     def find(self, text: str, folded: str, stemmed: list[str]) -> list[Span]:
         """Every place where a term stands."""
@@ -98,6 +102,24 @@ class _Terms:
             if at >= 0:
                 found.append(Span(at, at + len(term), topic))
         return found
+
+    def begun(self, text: str, stems: _Stems) -> int:
+        """How many characters at the end may be the beginning of a term: an unfinished word, and a phrase's first."""
+        held = 0
+        for term, _ in self._spaceless:
+            held = max(held, next((n for n in range(len(term) - 1, 0, -1) if text.endswith(term[:n])), 0))
+        tail = fold(text[-64 * self._longest :])
+        places = [match.span() for match in _WORD.finditer(tail)][-self._longest :]
+        at = len(tail)
+        if places and places[-1][1] == len(tail):
+            at = max((match.end() for match in _SPACELESS.finditer(tail, places[-1][0])), default=places[-1][0])
+            places.pop()
+        words = tuple(stems[tail[start:end]] for start, end in places)
+        for first, (start, _) in enumerate(places):
+            if words[first:] in self._openings:
+                at = start
+                break
+        return max(held, len(tail) - at)
 
     def _places(self, folded: str, stemmed: list[str]) -> list[Span]:
         spans = []
@@ -115,7 +137,7 @@ class Topics:
 
     Options: ClassVar[type[GuardOptions]] = TopicsOptions
     directions: ClassVar[frozenset[Direction]] = frozenset({"input", "output"})
-    lookbehind: ClassVar[int | None] = 128
+    lookbehind: int | None = 128  # of an instance with an allow list: None, for its topic may come last
     cost_us: ClassVar[float] = 20.0
 
     def __init__(self, options: TopicsOptions) -> None:
@@ -124,6 +146,8 @@ class Topics:
         self._allow = _Terms(options.allow, self._stems) if options.allow else None
         self._min_words = 1 if options.preset == "strict" else max(1, options.min_words)
         self._threshold = THRESHOLDS[options.preset]
+        if self._allow is not None:
+            self.lookbehind = None
 
     def judge(self, text: str, about: About) -> Verdict:
         """A denied topic outweighs an allowed one; one term is enough unless the preset is lenient."""
@@ -138,3 +162,7 @@ class Topics:
         if self._allow is None or len(stemmed) < self._min_words or self._allow.find(text, folded, stemmed):
             return ALLOW
         return Verdict("block", OFF_TOPIC, "none of the allowed topics", "off-topic")
+
+    def unsettled(self, text: str) -> int:
+        """The last words, as far as a denied term may begin there; with an allow list everything."""
+        return len(text) if self._allow is not None else self._deny.begun(text, self._stems)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Span, Verdict
-from llmctl.guards.toxicity_scan import TOXIC, Scan, scanner
+from llmctl.guards.toxicity_scan import LOOKBEHIND, TOXIC, Scan, scanner
 
 THRESHOLDS: dict[Preset, float] = {"strict": 0.5, "balanced": 0.7, "lenient": 0.9}
 GRAVE = 0.95  # the least that a grave term scores that is used, not spoken about
@@ -27,8 +27,8 @@ class Toxicity:
 
     Options: ClassVar[type[GuardOptions]] = ToxicityOptions
     directions: ClassVar[frozenset[Direction]] = frozenset({"input", "output"})
-    lookbehind: ClassVar[int | None] = 160
-    cost_us: ClassVar[float] = 90.0
+    lookbehind: ClassVar[int | None] = LOOKBEHIND
+    cost_us: ClassVar[float] = 30.0
 
     def __init__(self, options: ToxicityOptions) -> None:
         preset = THRESHOLDS[options.preset]
@@ -51,8 +51,14 @@ class Toxicity:
         )
         return Verdict("block", score, f"lexical tier: {category}", category, spans)
 
+    def unsettled(self, text: str) -> int:
+        """Nothing after a sentence's end, else the last words as far as a term of the lexicon may begin there."""
+        return self._scanner.unsettled(text, LOOKBEHIND)
+
     def _scored(self, scan: Scan) -> tuple[float, str]:
         score = self._scanner.toxicity(scan)
+        if not scan.hits:
+            return score, "toxicity"
         worst, category = 0.0, "toxicity"
         for weighed in scan.hits:
             hit = weighed.hit

@@ -1,15 +1,15 @@
 """The severity lexicon and where its terms occur in a text, also spelt in leetspeak, stretched or spaced out."""
 
-# ruff: noqa: RUF001 (letters of many languages are meant)
-
 import re
-import unicodedata
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import re2
 from msgspec import Struct
+
+from llmctl.guards.toxicity_fold import PLAIN, bare, refold
+from llmctl.guards.toxicity_fold import fold as fold
 
 LEXICON = "weights/lexicon.txt"
 MAX_ODD = 400  # tokens spelt oddly that are looked at one by one
@@ -21,24 +21,33 @@ CONTRACTIONS = {
     "someones": "someone's",
 }
 
-LEET = str.maketrans("@$!|013457+", "asiioieastt")
-_ZERO_WIDTH = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
-_LOOKALIKES = dict(
-    zip("авеікмнорстухьѕјαεικνορτυχ", "aeeikmhopctyxbsjaeikvoptux", strict=False), ı="i", ł="l", ø="o", ß="s"
-)
-_LOOKALIKES |= {"а": "a", "в": "b", "е": "e", "і": "i"}
-
-# What the plain scan would miss; linear, and on ordinary English it does not match.
+# What the plain scan would miss; linear, and on ordinary text it does not match.
 _ODD = re2.compile(
     r"(?i)[a-z][@$!|*013457#]+[a-z]|[@$][@$a-z]*[a-z]|[a-z]\$|"
     + "|".join(letter * 3 for letter in "abcdefghijklmnopqrstuvyz")
     + r"|(?:^|[^a-z])(?:[a-z][ .\-_*]){3,}[a-z](?:$|[^a-z])"
-    + "|[a-z][^\\x00-\\x7f]|[^\\x00-\\x7f][a-z]|[\\x{200b}-\\x{200f}\\x{2060}\\x{feff}\\x{ad}]"
+    + "|[\\x{200b}-\\x{200f}\\x{2060}\\x{feff}\\x{ad}]"
+)
+_LETTERS = range(ord("a"), ord("z") + 1)
+_CLASSES = bytes(
+    ord("a")
+    if code | 32 in _LETTERS
+    else code
+    if code == ord("$")
+    else ord("1")
+    if code in b"@!|*013457#"
+    else ord(" ")
+    for code in range(256)
 )
 _AROUND = ".,;:?()\"'-"
 _TOKEN = re.compile(r"\S+")
+_CODED = re.compile(  # hexadecimal and the like, not leetspeak
+    r"(?<![^\W_])(?=[a-z]*\d)(?:[\da-f]{4,}|[\da-z]{25,})(?![^\W_])", re.IGNORECASE
+)
 _SPACED = re.compile(r"(?<![^\W_])(?:[^\W\d_][ .\-_*]){3,}[^\W\d_](?![^\W_])")
 _STRETCHED = re.compile(r"(.)\1{2,}")
+_SPELT = re.compile(r"(?<![^\W_])(?:[^\W\d_][ .\-_*])+[^\W\d_]?$")  # may become `_SPACED`
+_ENDED = re.compile(r"(?:[.!?…][)\"'\]*\u201d]{0,2}\s|[。！？।؟\n])\s*$")  # noqa: RUF001 (other scripts' full stops)
 _NOT_A_WORD = re.compile(r"[\W_]+")
 
 
@@ -51,41 +60,13 @@ class Hit(Struct, frozen=True, gc=False):
     severity: int
 
 
-class _Fold(dict[int, str]):
-    """For str.translate: lower case, everything that is no part of a word becomes a space; lengths stay."""
-
-    def __missing__(self, code: int) -> str:
-        char = chr(code)
-        lower = char.lower()
-        if char == "\u2019":
-            folded = "'"
-        elif char.isalnum() or char == "'" or unicodedata.category(char)[0] == "M" or char in _ZERO_WIDTH:
-            folded = lower if len(lower) == 1 else char
-        else:
-            folded = " "
-        if len(self) < 20_000:
-            self[code] = folded
-        return folded
-
-
-class _Plain(dict[int, str]):
-    """For str.translate: leetspeak, accents and look-alikes as plain small letters; lengths stay."""
-
-    def __missing__(self, code: int) -> str:
-        lower = chr(code).lower()[0]
-        plain = _LOOKALIKES.get(lower) or unicodedata.normalize("NFKD", lower)[0].translate(LEET)
-        if len(self) < 20_000:
-            self[code] = plain
-        return plain
-
-
-_FOLD = _Fold()
-_PLAIN = _Plain()
-
-
-def fold(text: str) -> str:
-    """Lower case, punctuation as spaces; as long as `text`."""
-    return text.translate(_FOLD)
+def respelt(text: str) -> bool:
+    """Whether letters and the marks that stand for letters touch in a way that `_ODD` might match; quick."""
+    try:
+        classes = text.encode().translate(_CLASSES)
+    except UnicodeEncodeError:
+        return True
+    return b"1a" in classes or b"$" in classes
 
 
 class Lexicon:
@@ -103,15 +84,41 @@ class Lexicon:
         for key, entries in terms.items():
             self._automaton.add_word(key, tuple(entries))
         self._automaton.make_automaton()
+        self._words = max(key.count(" ") for key in terms)
+        self._spaceless = max((len(key) for key in terms if key[0] != " "), default=0)
 
-    def find(self, text: str, folded: str) -> list[Hit]:
-        """The terms in `text`, whose `fold` is given, in order; the longest of those that start at one place."""
+    def find(self, text: str, folded: str, odd: bool = True) -> list[Hit]:
+        """The terms in `text`, whose `fold` is given, in order; the longest of those that start at one place.
+
+        `odd` is whether a word is stretched, spaced out or holds invisible characters, as the heads tell.
+        """
         best = self._plain(folded)
-        if _ODD.search(text.encode("utf-8", "replace")) is not None:  # RE2 cannot read a lone surrogate
-            for start, hit in self._odd(text, folded).items():
-                if start not in best or best[start].severity < hit.severity:
-                    best[start] = hit
+        stripped = bare(folded)
+        if stripped is not folded and stripped != folded:
+            _merge(best, self._plain(stripped))
+        if (odd or respelt(text)) and _ODD.search(text.encode("utf-8", "replace")) is not None:
+            _merge(best, self._odd(text, stripped))  # RE2 cannot read a lone surrogate
         return [best[start] for start in sorted(best)] if best else []
+
+    def unsettled(self, text: str, most: int) -> int:
+        """How many of the last characters, at most `most`, may become part of a term within the same sentence."""
+        tail = text[-most:]
+        if not tail or _ENDED.search(tail) is not None:
+            return 0
+        folded = fold(tail)
+        held = max(self._begun(variant) for variant in {folded, bare(folded), refold(tail.translate(PLAIN))})
+        if (spelt := _SPELT.search(tail)) is not None:
+            held = max(held, len(tail) - spelt.start())
+        last = tail.split()[-1] if not tail[-1].isspace() else ""
+        return max(held, min(len(last), self._spaceless) if last[-1:] > "\u2e80" else len(last))
+
+    def _begun(self, folded: str) -> int:
+        """How long the longest end of a folded text is with which a term begins."""
+        starts = [found.start() for found in _TOKEN.finditer(folded)]
+        for start in starts[-self._words :]:
+            if self._automaton.match(f" {folded[start:]}"):
+                return len(folded) - start
+        return 0
 
     def _plain(self, folded: str) -> dict[int, Hit]:
         best: dict[int, Hit] = {}
@@ -135,16 +142,14 @@ class Lexicon:
         for token in _TOKEN.finditer(text):
             word = token.group()
             core = word.strip(_AROUND)
-            respelt = not core.isalpha() or _STRETCHED.search(core) is not None
-            if not respelt and core.isascii():
+            if core.isalpha() and _STRETCHED.search(core) is None:
                 continue
             looked += 1
             if looked > MAX_ODD:
                 break
-            plain = word.translate(_PLAIN)
-            pieces[token.start() : token.end()] = plain.translate(_FOLD)
-            if not respelt:
-                continue
+            word = _CODED.sub(lambda code: " " * len(code.group()), word)
+            plain = word.translate(PLAIN)
+            pieces[token.start() : token.end()] = refold(plain)
             bare = _NOT_A_WORD.sub("", plain)
             for variant in {bare, _STRETCHED.sub(r"\1", bare), _NOT_A_WORD.sub("", word.lower())}:
                 self._whole(variant, token.start(), token.end(), found)
@@ -159,6 +164,12 @@ class Lexicon:
         for hit in self._plain(word).values():
             if start not in found or found[start].severity < hit.severity:
                 found[start] = Hit(start, end, hit.category, hit.severity)
+
+
+def _merge(best: dict[int, Hit], more: dict[int, Hit]) -> None:
+    for start, hit in more.items():
+        if start not in best or best[start].severity < hit.severity:
+            best[start] = hit
 
 
 def _entries(line: str) -> list[tuple[str, tuple[int, str, int, bool]]]:

@@ -54,8 +54,25 @@ _ACTIONS: dict[Preset, dict[Category, Outcome]] = {
         "zero_width": "warn", "tag": "redact", "selector": "warn", "combining": "allow", "repetition": "warn",
     },
 }  # fmt: skip
+LONGEST_HOLD = 8_192
+"""Characters of a stream that are held back at most."""
 _MAX_CHARS: dict[Preset, int] = {"strict": 100_000, "balanced": 400_000, "lenient": 2_000_000}
 _MAX_REPEAT: dict[Preset, int] = {"strict": 300, "balanced": 600, "lenient": 2_000}
+
+
+class RequestLimits(BaseModel):
+    """How large a request may be, beside its bytes. Each is the most that is let in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_messages: int = Field(1_000, ge=1, description="Most messages.")
+    max_tools: int = Field(256, ge=0, description="Most tools.")
+    max_depth: int = Field(48, ge=1, description="Deepest nesting of objects and lists in the request.")
+    max_values: int = Field(100_000, ge=1, description="Most values in the request, at all depths.")
+    max_images: int = Field(50, ge=0, description="Most images, sounds and files given as base64.")
+    max_image_bytes: int = Field(8 * 2**20, ge=0, description="Largest of them, decoded.")
+    max_total_bytes: int = Field(32 * 2**20, ge=0, description="All of them together, decoded.")
+    max_base64_chars: int = Field(8_192, ge=256, description="Longest run of base64 in a text.")
 
 
 class Validation:
@@ -73,19 +90,25 @@ class Validation:
         actions: dict[Category, Outcome] = Field(
             {}, description="Outcome by category, where it is to differ from the preset's."
         )
+        request: RequestLimits = Field(
+            default_factory=RequestLimits, description="How large a request may be, beside its bytes."
+        )
 
     directions: ClassVar[frozenset[Direction]] = frozenset({"input", "output"})
-    lookbehind: ClassVar[int | None] = 16
+    lookbehind: int | None = 16  # of an instance: enough to see a repeat that is too long
     cost_us: ClassVar[float] = 6.0
 
     def __init__(self, options: Options) -> None:
+        self.limits = options.request
         self._max_chars = options.max_chars or _MAX_CHARS[options.preset]
         self._max_repeat = options.max_repeat or _MAX_REPEAT[options.preset]
         self._actions: dict[Category, Outcome] = {**_ACTIONS[options.preset], **options.actions}
+        if self._actions["repetition"] != "allow":
+            self.lookbehind = min(self._max_repeat, LONGEST_HOLD)
 
     def judge(self, text: str, about: About) -> Verdict:
         """The worst of what is found decides; the spans are all that was found."""
-        if len(text) > self._max_chars:
+        if about.at + len(text) > self._max_chars:
             outcome = self._actions["size"]
             if outcome == "block":
                 return Verdict("block", 1.0, f"more than {self._max_chars} characters", "size")
@@ -97,6 +120,15 @@ class Validation:
             found += [("repetition", Span(s, e, "repetition", "")) for s, e in repeats(text, self._max_repeat)]
         found = [entry for entry in found if self._actions[entry[0]] != "allow"]
         return self._verdict(found) if found else ALLOW
+
+    def unsettled(self, text: str) -> int:
+        """Hidden characters at the end, which more of them may join; all that may repeat, where that is redacted."""
+        if self._actions["repetition"] == "redact":
+            return min(len(text), self._max_repeat, LONGEST_HOLD)
+        at, first = len(text), max(0, len(text) - LONGEST_HOLD)
+        while at > first and _SUSPECT.match(text, at - 1):
+            at -= 1
+        return len(text) - at
 
     def _verdict(self, found: list[tuple[Category, Span | None]]) -> Verdict:
         worst = max(found, key=lambda entry: _SCORES[self._actions[entry[0]]])[0]
@@ -159,23 +191,18 @@ def _agreeing(text: str, at: int, period: int, direction: int) -> int:
     return known
 
 
-class RequestLimits(BaseModel):
-    """How large a request may be, beside its bytes. Each is the most that is let in."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    max_messages: int = Field(1_000, ge=1, description="Most messages.")
-    max_tools: int = Field(256, ge=0, description="Most tools.")
-    max_depth: int = Field(48, ge=1, description="Deepest nesting of objects and lists in the request.")
-    max_values: int = Field(100_000, ge=1, description="Most values in the request, at all depths.")
-    max_images: int = Field(50, ge=0, description="Most images, sounds and files given as base64.")
-    max_image_bytes: int = Field(8 * 2**20, ge=0, description="Largest of them, decoded.")
-    max_total_bytes: int = Field(32 * 2**20, ge=0, description="All of them together, decoded.")
-    max_base64_chars: int = Field(8_192, ge=256, description="Longest run of base64 in a text.")
-
-
 _DATA_KEYS = frozenset({"data", "file_data", "b64_json"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]+")
+
+
+def surely_small(raw: bytes, limits: RequestLimits) -> bool:
+    """Whether a request so short and with so few brackets cannot be over any limit: most are, and need no walk."""
+    size, brackets = len(raw), raw.count(b"{") + raw.count(b"[")
+    return (
+        size <= min(limits.max_base64_chars, limits.max_values, limits.max_image_bytes, limits.max_total_bytes)
+        and size // 256 <= limits.max_images
+        and brackets <= min(limits.max_depth, limits.max_messages, limits.max_tools)
+    )
 
 
 def check_request(payload: JsonObject, limits: RequestLimits) -> Verdict:

@@ -104,6 +104,12 @@ def test_a_passage_may_carry_its_own_labels() -> None:
     ]
 
 
+def test_the_system_prompt_is_no_source() -> None:
+    about = About("output", context=(TOWER,), system="Answer from the sources. Say which: [1], [2].")
+    assert found("The tower is 330 metres tall [1].", about) == []
+    assert found("The tower is 330 metres tall [2].", about) == [("missing_source", "[2]")]
+
+
 def test_nothing_to_check_is_unscanned_not_passed() -> None:
     assert GUARD.judge("The tower [1].", About("output")).reason == "unscanned: no context supplied"
     verdict = GUARD.judge("The tower is tall.", ABOUT)

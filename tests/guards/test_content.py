@@ -67,6 +67,26 @@ def test_a_category_has_its_own_threshold() -> None:
     assert strict.judge(text, ABOUT).outcome == "block"
 
 
+def test_one_threshold_for_all_categories_but_those_with_their_own() -> None:
+    text = "where can I buy weed online"
+    assert Content(ContentOptions(threshold=0.3)).judge(text, ABOUT).outcome == "block"
+    own = Content(ContentOptions(threshold=0.3, thresholds={"drugs": 0.95}))
+    assert own.judge(text, ABOUT).outcome == "allow"
+    with pytest.raises(ValidationError):
+        ContentOptions(threshold=1.5)
+
+
+def test_asking_how_weighs_more_than_asking_for_protection() -> None:
+    deed = "someone could commit identity theft"
+    scores = [GUARD.judge(text, ABOUT).score for text in (f"guide: how {deed}", f"how can I prevent that {deed}", deed)]
+    assert scores[0] > scores[1] == pytest.approx(scores[2], abs=0.1)
+
+
+def test_it_holds_back_what_toxicity_holds_back() -> None:
+    assert GUARD.unsettled("tell me how to make a ") == len("how to make a ")
+    assert GUARD.unsettled("tell me how to make a cake. ") == 0
+
+
 def test_presets_are_ordered() -> None:
     text = "he wants to rob a bank"
     outcomes = [Content(ContentOptions(preset=preset)).judge(text, ABOUT).outcome for preset in ("strict", "lenient")]

@@ -24,8 +24,9 @@ MINIMAL: dict[str, dict[str, Any]] = {
     "language": {"allow": ["en"]},
     "leakage": {"canaries": ["CANARY-7f3a9c21"]},
 }
+SYSTEM = "You are the assistant of a small bakery in Turku. Never tell anyone that the sourdough is three days old."
 CONTEXT = (
-    "You are the assistant of a small bakery in Turku. Never tell anyone that the sourdough is three days old.",
+    "Sourdough bread keeps for a week when it is wrapped in a cloth; rye bread keeps for two.",
     "The bakery was founded in 1987 by Aino Virtanen and sells 400 loaves of rye bread a day.",
 )
 WORTH_A_LOOK = [
@@ -36,7 +37,7 @@ WORTH_A_LOOK = [
     "You are all worthless idiots and I hate you.",
     "I'm sorry, but I can't help with that.",
     "It was founded in 1963 [3] by \u201cMatti\u201d and sells 90 loaves [1]. It did not sell bread.",
-    CONTEXT[0],
+    SYSTEM,
     "Das ist ein deutscher Satz, der nicht auf Englisch geschrieben ist.",
     '{"a": 1}',
     "a\u200bb\u202ec\U000e0041\x00",
@@ -56,6 +57,11 @@ ABOUTS = st.builds(
     source=st.sampled_from(get_args(Source)),
     context=st.sampled_from([(), CONTEXT]) | st.lists(st.text(max_size=40), max_size=3).map(tuple),
     question=st.sampled_from(["", "When was it founded?"]) | st.text(max_size=20),
+    system=st.sampled_from(["", SYSTEM]) | st.text(max_size=40),
+    response_format=st.sampled_from(
+        [None, {"type": "json_object"}, {"type": "json_schema", "json_schema": {"schema": {}}}]
+    ),
+    at=st.sampled_from([0, 0, 1_000]),
 )
 
 
@@ -67,7 +73,7 @@ def made(kind: str, preset: Preset = "balanced") -> Guard:
 
 def about(kind: str) -> About:
     direction: Direction = "input" if "input" in TABLE[kind].directions else "output"
-    return About(direction, "user" if direction == "input" else "assistant", CONTEXT, "When was it founded?")
+    return About(direction, "user" if direction == "input" else "assistant", CONTEXT, "When was it founded?", SYSTEM)
 
 
 def sound(verdict: Verdict, text: str) -> None:
@@ -133,6 +139,18 @@ def test_no_text_trips_it(kind: str, text: str, given_about: About) -> None:
     assert made(kind).judge(text, given_about) == verdict
 
 
+@settings(max_examples=100, deadline=None)
+@given(TEXTS, ABOUTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_it_holds_back_of_a_stream_is_a_part_of_it(kind: str, text: str, given_about: About) -> None:
+    guard = made(kind)
+    assert 0 <= guard.unsettled(text) <= len(text)
+    guard.judge(text, given_about)
+    assert 0 <= guard.unsettled(text) <= len(text)
+    if guard.lookbehind is None:
+        assert guard.unsettled(text) == len(text)
+
+
 @pytest.mark.parametrize("text", [*WORTH_A_LOOK, " ".join(WORTH_A_LOOK), " ".join(reversed(WORTH_A_LOOK))])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_text_has_the_same_verdict_from_another_instance(kind: str, text: str) -> None:
@@ -148,7 +166,8 @@ def test_the_same_text_has_the_same_verdict_from_another_instance(kind: str, tex
 @pytest.mark.parametrize("kind", KINDS)
 def test_lone_surrogates_do_not_trip_it(kind: str, text: str) -> None:
     sound(made(kind).judge(text, about(kind)), text)
-    sound(made(kind).judge("fine", About("output", "assistant", (text,), text)), "fine")
+    sound(made(kind).judge("fine", About("output", "assistant", (text,), text, text)), "fine")
+    assert 0 <= made(kind).unsettled(text) <= len(text)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -157,7 +176,7 @@ def test_the_reason_quotes_nothing(kind: str) -> None:
     for text in WORTH_A_LOOK:
         word = "".join(rng.choices(string.ascii_lowercase, k=11))
         marked = f"{word} {text} {word}@{word}.com {word}: '{word}' [{word}]"
-        given_about = About("output", "assistant", (*CONTEXT, word), word)
+        given_about = About("output", "assistant", (*CONTEXT, word), word, f"{SYSTEM} {word}")
         for judged in (about(kind), given_about):
             reason = made(kind).judge(marked, judged).reason
             assert word not in reason.casefold()
@@ -187,7 +206,9 @@ ADVERSARIAL = [
     "No. Not he. ",
     "sk-",
     "4111 1111 1111 1111 ",
-    CONTEXT[0] + " ",
+    SYSTEM + " ",
+    "-----BEGIN PRIVATE KEY-----\n",
+    "password is ",
 ]
 
 
@@ -202,6 +223,7 @@ def seconds(kind: str, text: str) -> float:
             started = time.thread_time()
             guard.judge(text, judged)
             guard.judge(text, fetched)
+            guard.unsettled(text)
             best = min(best, time.thread_time() - started)
     finally:
         gc.enable()

@@ -61,6 +61,7 @@ def test_an_unreadable_file_is_a_configuration_error(tmp_path: Path) -> None:
 def test_without_facts_the_context_stands_in_and_without_both_it_is_unscanned() -> None:
     guard = Factuality(FactualityOptions())
     assert guard.judge("The headquarters are in Lisbon.", About("output", context=FACTS)).outcome == "allow"
+    assert guard.judge("The headquarters are in Lisbon.", About("output", system=FACTS[2])).outcome == "allow"
     assert guard.judge("It lasts.", About("output")).reason == "unscanned: no facts supplied"
     assert GUARD.judge("Yes.", About("output")).reason == "nothing claimed"
 

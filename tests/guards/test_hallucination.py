@@ -44,6 +44,13 @@ def test_an_unsupported_sentence_is_pointed_at(wrong: str, why: str) -> None:
     assert why in verdict.reason
 
 
+def test_the_system_prompt_is_evidence_too() -> None:
+    about = About("output", "assistant", CONTEXT[1:], system=CONTEXT[0])
+    assert GUARD.judge("Marie Curie was born in Warsaw in 1867.", about).outcome == "allow"
+    assert GUARD.judge("Marie Curie was born in Warsaw in 1867.", About("output", context=CONTEXT[1:])).spans
+    assert not GUARD.judge("She was born in Warsaw.", About("output", system=CONTEXT[0])).reason.startswith("unscanned")
+
+
 @pytest.mark.parametrize("context", [(), ("",), (" \n",)])
 def test_without_context_it_is_unscanned_not_passed(context: tuple[str, ...]) -> None:
     verdict = GUARD.judge("Anything at all.", About("output", context=context))

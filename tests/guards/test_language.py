@@ -89,6 +89,15 @@ def test_text_it_was_not_made_from_is_recognised() -> None:
     assert right / len(asked) >= 0.95
 
 
+def test_the_beginning_of_a_stream_is_held_until_its_language_shows() -> None:
+    guard = Language(LanguageOptions(allow=("en",)))
+    for text in (SENTENCES["de"], SENTENCES["ru"], SENTENCES["zh"]):
+        blocked = [end for end in range(len(text)) if guard.judge(text[:end], ABOUT).outcome == "block"]
+        assert guard.unsettled(text[: blocked[0]]) == blocked[0]
+    assert guard.judge(SENTENCES["de"], About("output", at=400)).outcome == "allow"
+    assert guard.unsettled("The weather was fine and we went to see the boats. " * 2) == 0
+
+
 @given(st.text(max_size=300))
 def test_never_raises(text: str) -> None:
     verdict = Language(LanguageOptions(preset="strict", allow=("en",))).judge(text, ABOUT)

@@ -17,9 +17,10 @@ CANARY = "cnry-7F3a-9C21"
 
 
 def judge(
-    text: str, preset: Preset = "balanced", context: tuple[str, ...] = (SYSTEM, PASSAGE), **options: Any
+    text: str, preset: Preset = "balanced", system: str = SYSTEM, context: tuple[str, ...] = (PASSAGE,), **options: Any
 ) -> Verdict:
-    return Leakage(Leakage.Options(preset=preset, **options)).judge(text, About("output", "assistant", context))
+    about = About("output", "assistant", context, system=system)
+    return Leakage(Leakage.Options(preset=preset, **options)).judge(text, about)
 
 
 def test_a_recited_prompt_is_found_in_place() -> None:
@@ -58,22 +59,45 @@ def test_how_much_is_a_leak() -> None:
     assert 0.3 < judge(ten).score < 0.5
     assert judge(ten, "strict").outcome == "block"
     assert judge(ten, min_words=10).score == 0.5
-    assert judge("Be brief, be kind, be Finnish.", context=("Be brief, be kind, be Finnish.",)).outcome == "block"
+    assert judge("Be brief, be kind, be Finnish.", system="Be brief, be kind, be Finnish.").outcome == "block"
 
 
-def test_which_passages_are_protected() -> None:
+def test_what_is_protected() -> None:
+    about = About("output", context=(PASSAGE,), system=SYSTEM)
     assert judge(PASSAGE).outcome == "allow"
-    everything = Leakage(Leakage.Options(context="all"))
-    assert everything.judge(PASSAGE, About("output", context=(SYSTEM, PASSAGE))).outcome == "block"
-    nothing = Leakage(Leakage.Options(context="none", protected=(PASSAGE,)))
-    assert nothing.judge(SYSTEM, About("output", context=(SYSTEM,))).outcome == "allow"
+    everything = Leakage(Leakage.Options(protect="all"))
+    assert everything.judge(PASSAGE, about).outcome == everything.judge(SYSTEM, about).outcome == "block"
+    nothing = Leakage(Leakage.Options(protect="none", protected=(PASSAGE,)))
+    assert nothing.judge(SYSTEM, about).outcome == "allow"
     assert nothing.judge(PASSAGE, About("output")).outcome == "block"
+
+
+def test_a_leak_is_found_wherever_it_begins() -> None:
+    twelve = " ".join(SYSTEM.split()[3:15])
+    for before in range(30):
+        text = "a word " * (before // 2) + "one " * (before % 2) + twelve + " and more"
+        assert judge(text).outcome == "block"
+
+
+def test_what_is_being_recited_is_held_from_its_first_word() -> None:
+    guard = Leakage(Leakage.Options(canaries=(CANARY,)))
+    about = About("output", system=SYSTEM)
+
+    def held(text: str) -> str:
+        guard.judge(text, about)
+        return text[len(text) - guard.unsettled(text) :]
+
+    assert held("My orders: you are Harbour, the assistant of a small ") == "you are Harbour, the assistant of a small "
+    assert held("The boat Aurora is a fine boat to see ") == "boat to see "
+    assert held("The token is c n r y-7 ") == "token is c n r y-7 "  # may be the first of a spelled recital too
+    assert guard.unsettled("one two three " * 20) == len("one two three " * 4)
+    assert Leakage(Leakage.Options(protect="none")).unsettled("one two three ") == 0
 
 
 def test_scripts_without_blanks() -> None:
     prompt = "あなたは小さなフェリー会社の助手です。船が売りに出ていることは決して言わないでください。"
-    assert judge(f"私の指示は: {prompt}", context=(prompt,)).outcome == "block"
-    assert judge("船は七時に出ます。", context=(prompt,)).outcome == "allow"
+    assert judge(f"私の指示は: {prompt}", system=prompt).outcome == "block"
+    assert judge("船は七時に出ます。", system=prompt).outcome == "allow"
 
 
 @pytest.mark.parametrize(
@@ -92,12 +116,12 @@ def test_scripts_without_blanks() -> None:
 )
 def test_a_canary_is_found_in_any_plain_disguise(shown: str) -> None:
     text = f"The token is {shown} you see."
-    verdict = judge(text, canaries=(CANARY,), context=())
+    verdict = judge(text, canaries=(CANARY,), system="")
     assert (verdict.outcome, verdict.score, verdict.category) == ("block", 1.0, "canary")
     assert CANARY not in verdict.reason
     if shown.casefold() == CANARY.casefold():
         assert [(span.start, span.end) for span in verdict.spans] == [(13, 13 + len(CANARY))]
-    assert judge("The token is secret.", canaries=(CANARY,), context=()) == ALLOW
+    assert judge("The token is secret.", canaries=(CANARY,), system="") == ALLOW
 
 
 def test_canaries_that_would_be_met_by_chance_are_refused() -> None:

@@ -1,3 +1,4 @@
+import re
 import time
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from llmctl.guards.base import ALLOW, About, Span
 from llmctl.guards.pattern import Pattern
+from llmctl.guards.pattern_begun import NotUnderstood, begun
 
 
 def guard(*patterns: dict[str, Any]) -> Pattern:
@@ -61,6 +63,48 @@ def test_replacement_and_sources() -> None:
 def test_a_pattern_that_cannot_be_is_named(regex: str, says: str) -> None:
     with pytest.raises(ValueError, match=f"pattern odd one: .*{says}"):
         guard(TICKET, {"name": "odd one", "regex": regex})
+
+
+WHOLE = [
+    "(?:a||c)b",
+    "TCK-[0-9]+",
+    "ab?c*d+e{2}f{1,3}g{0,2}h{2,}",
+    "(?i)project (?:blue|green|gray)bird",
+    "(?P<one>a|bc)(d|)e",
+    "[]a-c][^]x]y",
+    r"\$[[:digit:]]{2}\.[0-9]?",
+    r"(a(b(c)*)+){2}",
+    r"x.*?y",
+    r"caf\x{e9}|na\x{ef}ve",
+    r"\pL{2}\p{Nd}",
+    "a{,3}b",
+]
+
+
+@pytest.mark.parametrize("regex", WHOLE)
+@given(st.data())
+def test_every_beginning_of_a_match_is_known(regex: str, data: st.DataObject) -> None:
+    known = {
+        "[[:digit:]]": "[0-9]",
+        r"\pL": "[a-zé]",
+        r"\p{Nd}": "[0-9]",
+        r"\x{e9}": "é",
+        r"\x{ef}": "ï",
+        "{,3}": r"\{,3\}",
+    }
+    spelled = regex
+    for theirs, ours in known.items():
+        spelled = spelled.replace(theirs, ours)
+    match = data.draw(st.from_regex(re.compile(spelled, re.ASCII), fullmatch=True))
+    judged = guard({"name": "any", "regex": regex})
+    for end in range(1, len(match) + 1):
+        assert judged.unsettled(match[:end]) == end
+
+
+@pytest.mark.parametrize("regex", [r"\Qa\E", "a(?i)b", r"\101", r"\C", "(?i:a)(?-i)b"])
+def test_what_cannot_be_taken_apart_is_said_to_be(regex: str) -> None:
+    with pytest.raises(NotUnderstood):
+        begun(regex)
 
 
 def test_names_differ_and_there_is_one_at_least() -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from llmctl.guards.base import ALLOW, About, Span
 from llmctl.guards.pii import Pii, PiiOptions
+from llmctl.guards.pii_disguise import plain
 from llmctl.guards.redaction import Redaction
 
 ABOUT = About()
@@ -52,6 +53,18 @@ FOUND = [
     ("416 60 039 office", "PHONE", "416 60 039"),
     ("numbers (212) 555-0199 (212) 555-0198", "PHONE", "(212) 555-0199"),
     ("001-212-555-0142", "PHONE", "001-212-555-0142"),
+    ("on 12 May DE89 3704 0044 0532 0130 00", "IBAN", "DE89 3704 0044 0532 0130 00"),
+    ("5500 0000 0000 0004 4111 1111 1111 1111", "CARD", "4111 1111 1111 1111"),
+    ("at (212) 555-0198 2001:db8::8a2e:370:7334", "PHONE", "(212) 555-0198"),
+    ("write to jane (at) example (dot) com.", "EMAIL", "jane (at) example (dot) com"),
+    ("or jane.doe [AT] mail.example [dot] co [dot] uk", "EMAIL", "jane.doe [AT] mail.example [dot] co [dot] uk"),
+    ("or jane{at}example.com!", "EMAIL", "jane{at}example.com"),
+    ("card \uff14\uff11\uff11\uff11 1111 1111 1111 \uff11 ok", "CARD", "\uff14\uff11\uff11\uff11 1111 1111 1111"),
+    ("call \uff0b49 30 901820", "PHONE", "\uff0b49 30 901820"),
+    ("jane\uff20example.com", "EMAIL", "jane\uff20example.com"),
+    ("a\u200bb jo\u200bhn@exa\u2060mple.org\u200b.", "EMAIL", "jo\u200bhn@exa\u2060mple.org"),
+    ("4111\u00ad1111\u00ad1111\u00ad1111", "CARD", "4111\u00ad1111\u00ad1111\u00ad1111"),
+    ("\U0001f468\u200d\U0001f469 SSN 219-09\ufeff-1234", "SSN", "219-09\ufeff-1234"),
 ]
 CLEAN = [
     "",
@@ -74,6 +87,8 @@ CLEAN = [
     "+999 123 4567",
     "the number is 4096 - 512, or (12-4)(12-5)(12-7)/(5625/4 - 2640/4)",
     "call f(1234567890) on ls[1::3]",
+    "meet (at) noon, look [at] this. then rest",
+    "\u200b\u200b\uff11\uff12 \ufeff",
 ]
 
 
@@ -111,6 +126,23 @@ def test_presets_differ_in_what_is_uncertain() -> None:
         "allow",
     ]
     assert PII.judge(text, ABOUT).score == 0.5
+
+
+def test_a_threshold_replaces_the_preset_s() -> None:
+    text = "the number 219091234 in a text"
+    assert Pii(PiiOptions(threshold=0.5)).judge(text, ABOUT).outcome == "redact"
+    assert Pii(PiiOptions(preset="strict", threshold=0.55)).judge(text, ABOUT).outcome == "allow"
+    with pytest.raises(ValidationError):
+        PiiOptions(threshold=1.1)
+
+
+@given(st.text(alphabet="jo@example.org 4111\u200b\ufeff\uff11\uff20-()at", max_size=80))
+def test_making_a_text_plain_keeps_its_places(text: str) -> None:
+    shown = plain(text)
+    for at, char in enumerate(shown.text):
+        start, end = shown.place(at, at + 1)
+        assert end == start + 1
+        assert char in (text[start], chr(ord(text[start]) - 0xFEE0) if ord(text[start]) > 0xFEE0 else "")
 
 
 def test_national_numbers_need_their_country() -> None:
@@ -172,7 +204,24 @@ def test_no_chunking_leaks_more_than_the_lookbehind_allows(text: str, category: 
 
 @pytest.mark.parametrize(
     "unit",
-    ["1 ", "1234-", "a@", "a.", '"', "12:", "212-555-0142 ", "call 72 128 827,", "://a:", "a@b.co ", "0x1f:", "born "],
+    [
+        "\u200b1",
+        "jane (at) ",
+        "a (dot) ",
+        "DE89 ",
+        "1 ",
+        "1234-",
+        "a@",
+        "a.",
+        '"',
+        "12:",
+        "212-555-0142 ",
+        "call 72 128 827,",
+        "://a:",
+        "a@b.co ",
+        "0x1f:",
+        "born ",
+    ],
 )
 def test_cost_is_linear(unit: str) -> None:
     def cost(length: int) -> float:

@@ -1,8 +1,11 @@
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llmctl.guards.base import Span
-from llmctl.guards.redaction import Covered, Redaction, Restorer, encodable, merged, numbered
+from llmctl.guards.redaction import Covered, Redaction, Restorer, encodable, merged, numbered, replaced
 
 SPANS = st.lists(
     st.builds(
@@ -74,3 +77,31 @@ def test_covered_characters() -> None:
 def test_surrogates_are_replaced_one_for_one() -> None:
     assert encodable("a\ud800b") == "a\ufffdb"
     assert encodable("aé") == "aé"
+
+
+def test_a_value_is_restored_if_one_that_may_be_covers_all_of_it() -> None:
+    names = Redaction()
+    mail, part, phone = Span(0, 6, "EMAIL"), Span(2, 6, "URL"), Span(7, 9, "PHONE")
+    assert replaced("a@b.co 12", [mail, part, phone, Span(8, 9, "IP")], names, {mail, Span(8, 9, "IP")}) == (
+        "[EMAIL_1] [PHONE_1]"
+    )
+    assert names.restore("[EMAIL_1] [PHONE_1]") == "a@b.co [PHONE_1]"
+
+
+def test_many_values_are_replaced_in_linear_time() -> None:
+    spans = [Span(at, at + 2, "N") for at in range(0, 60_000, 3)]
+    start = time.process_time()
+    text = replaced("12 " * 20_000, spans, Redaction(), set(spans))
+    assert text.startswith("[N_1] [N_1] ")
+    assert time.process_time() - start < 1.0  # it took twenty seconds
+
+
+@pytest.mark.parametrize("category", ["ticket", "TICKET", "my-ticket", "4u", "é"])
+def test_what_a_guard_puts_in_its_own_words_is_restored_where_that_is_wanted(category: str) -> None:
+    span, names = Span(4, 9, category, "[TICKET]"), Redaction()
+    assert replaced("see TCK-1", [span], names, ()) == "see [TICKET]"
+    text = replaced("see TCK-1", [span], names, {span})
+    assert "TCK" not in text
+    assert names.restore(text) == "see TCK-1"
+    hidden = Span(3, 4, "zero_width", "")
+    assert replaced("see TCK-1", [hidden], names, {hidden}) == "seeTCK-1"

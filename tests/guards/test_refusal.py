@@ -67,6 +67,14 @@ def test_what_comes_later_is_a_caveat() -> None:
     assert GUARD.judge("x" * HEAD + "I cannot help.", ABOUT).score == 0
 
 
+def test_of_a_stream_the_opening_alone_is_judged_and_held_where_it_may_be_blocked() -> None:
+    blocking = Refusal(RefusalOptions(outcome="block"))
+    assert blocking.judge("I can't help with that.", About("output", at=0)).outcome == "block"
+    assert blocking.judge("I can't help with that.", About("output", at=400)).outcome == "allow"
+    assert [blocking.unsettled("x" * length) for length in (0, 100, HEAD - 1, HEAD)] == [0, 100, HEAD - 1, 0]
+    assert GUARD.unsettled("I can't") == 0
+
+
 def test_the_outcome_is_a_choice() -> None:
     assert Refusal(RefusalOptions(outcome="block")).judge("I can't help with that.", ABOUT).outcome == "block"
 

@@ -149,3 +149,37 @@ KEYS = st.text(max_size=5)
 def test_a_value_fits_itself_as_a_constant(value: Any) -> None:
     assert Schema({"const": value}).fault(value) is None
     assert Schema({"not": {"const": value}}).fault(value) is not None
+
+
+def asked(response_format: Any, text: str = '{"name": "A"}', **options: Any) -> Verdict:
+    about = About("output", "assistant", response_format=response_format)
+    return JsonSchema(JsonSchema.Options(**options)).judge(text, about)
+
+
+def wanted(schema: Any) -> Any:
+    return {"type": "json_schema", "json_schema": {"name": "person", "strict": True, "schema": schema}}
+
+
+def test_the_request_may_bring_the_schema() -> None:
+    assert asked(wanted(PERSON)) == ALLOW
+    assert asked(wanted(PERSON), "{}").reason == "the value lacks name"
+    assert asked(wanted(PERSON), "{}", json_schema=True) == ALLOW
+    assert asked({"type": "json_object"}, "{}") == ALLOW
+    assert asked({"type": "json_object"}, "[]").reason == "not a JSON object"
+    assert asked({"type": "json_schema"}, "[]") == ALLOW
+    assert asked({"type": "json_schema", "json_schema": {"name": "any"}}, "nope").reason == "not JSON"
+    large = {"type": "string", "description": "x" * 100_000}
+    assert asked(wanted(large), "1").outcome == "block"
+
+
+@pytest.mark.parametrize("schema", [{"if": {}}, {"type": "nothing"}, 1, {"$ref": "#/none"}])
+def test_a_schema_of_a_request_that_cannot_be_checked_is_unscanned_not_passed(schema: Any) -> None:
+    verdict = asked(wanted(schema), "not even JSON")
+    assert (verdict.outcome, verdict.reason[:10]) == ("allow", "unscanned:")
+
+
+@pytest.mark.parametrize("response_format", [None, {}, {"type": "text"}, {"type": 1}])
+def test_prose_passes_where_nobody_asked_for_json(response_format: Any) -> None:
+    assert asked(response_format, "Good morning.").outcome == "block"
+    assert asked(response_format, "Good morning.", only_when_asked=True) == ALLOW
+    assert asked({"type": "json_object"}, "Good morning.", only_when_asked=True).outcome == "block"

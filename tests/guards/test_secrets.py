@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from llmctl.guards.base import ALLOW, About
 from llmctl.guards.redaction import Redaction
-from llmctl.guards.secrets import Secrets, SecretsOptions, entropy
+from llmctl.guards.secrets import Secrets, SecretsOptions
+from llmctl.guards.secrets_passwords import entropy
 
 ABOUT = About()
 SECRETS = Secrets(SecretsOptions())
@@ -71,6 +72,20 @@ def test_options() -> None:
     quoted = 'password = "swordfish"'
     assert SECRETS.judge(quoted, ABOUT).outcome == "allow"
     assert Secrets(SecretsOptions(preset="strict")).judge(quoted, ABOUT).outcome == "redact"
+
+
+def test_a_threshold_replaces_the_preset_s() -> None:
+    quoted = 'password = "swordfish"'
+    assert Secrets(SecretsOptions(threshold=0.5)).judge(quoted, ABOUT).outcome == "redact"
+    assert Secrets(SecretsOptions(preset="strict", threshold=0.6)).judge(quoted, ABOUT).outcome == "allow"
+
+
+def test_what_surrounds_a_secret_does_not_hide_it() -> None:
+    for text, value in (
+        ('passphrase="and it goes on, my password is hunter22', "hunter22"),
+        (f"{JWT}{BEGIN}\nMHcCAQEEI\n{END}", JWT),
+    ):
+        assert any(value in text[span.start : span.end] for span in SECRETS.judge(text, ABOUT).spans)
 
 
 def test_a_lone_surrogate_is_no_hiding_place() -> None:

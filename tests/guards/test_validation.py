@@ -1,3 +1,4 @@
+import json
 import time
 import unicodedata
 from typing import Any
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmctl.guards.base import ALLOW, About, Preset, Verdict
-from llmctl.guards.validation import RequestLimits, Validation, check_request, repeats
+from llmctl.guards.validation import RequestLimits, Validation, check_request, repeats, surely_small
 
 WORDS = "Please tell me how the harbour of Turku was built, and why it froze in 1942."
 
@@ -196,3 +197,24 @@ def test_the_cost_stays_under_a_tenth_of_a_millisecond() -> None:
         return time.thread_time() - started
 
     assert min(once() for _ in range(200)) < 100e-6
+
+
+@given(
+    st.recursive(
+        st.text(max_size=300) | st.integers(),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.sampled_from(["messages", "tools", "data", "x"]), inner, max_size=4)
+        ),
+        max_leaves=30,
+    ),
+    st.integers(1, 6),
+)
+def test_what_is_surely_small_is_within_every_limit(value: Any, most: int) -> None:
+    limits = RequestLimits(
+        max_messages=most, max_tools=most, max_depth=most, max_values=400, max_images=1, max_image_bytes=500,
+        max_total_bytes=500, max_base64_chars=256,
+    )  # fmt: skip
+    payload = value if isinstance(value, dict) else {"x": value}
+    if surely_small(json.dumps(payload, ensure_ascii=False).encode(), limits):
+        assert check_request(payload, limits).outcome == "allow"
