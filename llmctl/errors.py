@@ -13,8 +13,11 @@
     │   ├── UnknownPath            404
     │   ├── MethodNotAllowed       405
     │   ├── RequestTimeout         408; the body did not arrive in time
-    │   └── BodyTooLarge           413
+    │   ├── BodyTooLarge           413
+    │   ├── Blocked                400; a policy does not let the request, or its answer, through
+    │   └── RateLimited            429; over a limit, with the time to come back
     ├── Unavailable                503; draining, or no candidate is up
+    │   └── GuardFailed            503; a guard failed, and its policy blocks then
     ├── ClientGone                 499; the client hung up (never sent, only recorded)
     └── UpstreamError              the provider's side went wrong
         ├── UpstreamConnectError   502; no connection
@@ -24,11 +27,13 @@
         ├── UpstreamStatus         the provider answered with an error status
         └── UpstreamUnsupported    400; this provider cannot do what was asked
 
-A class knows `http_status`, `code`, `type`, `retryable` and `exit_code`; an instance may narrow them.
+A class knows `http_status`, `code`, `type`, `retryable`, `exit_code` and the `state` its exchange ends in; an instance
+may narrow them.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 
 class LlmctlError(Exception):
@@ -39,6 +44,7 @@ class LlmctlError(Exception):
     type = "api_error"
     retryable = False
     exit_code = 1
+    state: Literal["failed", "blocked"] = "failed"
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -149,6 +155,27 @@ class BodyTooLarge(RequestError):
     code = "body_too_large"
 
 
+class Blocked(RequestError):
+    """A policy does not let this request, or its answer, through. The message names the policy, never the pattern."""
+
+    code = "guardrail_blocked"
+    state = "blocked"
+
+
+class RateLimited(RequestError):
+    """Over a limit. `retry_after` is seconds, or None where coming back is no use."""
+
+    http_status = 429
+    code = "rate_limit_exceeded"
+    type = "rate_limit_error"
+    state = "blocked"
+
+    def __init__(self, message: str, *, retry_after: float | None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.retryable = retry_after is not None
+
+
 class Unavailable(LlmctlError):
     """Nothing can answer just now."""
 
@@ -160,6 +187,14 @@ class Unavailable(LlmctlError):
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class GuardFailed(Unavailable):
+    """A guard raised, hung or answered nonsense, and its policy says `on_error: block`."""
+
+    code = "guardrail_unavailable"
+    type = "api_error"
+    state = "blocked"
 
 
 class ClientGone(LlmctlError):

@@ -39,21 +39,26 @@ class Served:
 
 
 @contextmanager
-def served(scratch: Path, upstream: int | None, *, workers: int = 1) -> Iterator[Served]:
-    """A gateway before `upstream` (none: canned answers), with a key, metrics and records with redacted content."""
+def served(scratch: Path, upstream: int | None, *, workers: int = 1, preset: str = "none") -> Iterator[Served]:
+    """A gateway before `upstream` (none: canned answers), with a key, metrics and records with redacted content.
+
+    `preset` is the guardrails'.
+    """
     port = free_port()
     folder = scratch / f"llmctl-{port}"
     folder.mkdir()
     key, entry = new_key()
     config = folder / "gateway.yaml"
-    config.write_text(json.dumps(_config(folder, port, upstream, workers, entry)))
+    config.write_text(json.dumps(_config(folder, port, upstream, workers, entry, preset)))
     begun = time.monotonic()
     command: Command = [LLMCTL, "serve", "--config", config]
     with process(command, folder, lambda: answers(port, "/readyz"), poll=0.002) as pid:
         yield Served(pid, port, key, time.monotonic() - begun)
 
 
-def _config(folder: Path, port: int, upstream: int | None, workers: int, key: dict[str, str]) -> dict[str, Any]:
+def _config(
+    folder: Path, port: int, upstream: int | None, workers: int, key: dict[str, str], preset: str
+) -> dict[str, Any]:
     """JSON is YAML too."""
     openai = {"kind": "openai", "base_url": f"http://127.0.0.1:{upstream}/v1"}
     return {
@@ -62,5 +67,6 @@ def _config(folder: Path, port: int, upstream: int | None, workers: int, key: di
         "providers": {"upstream": openai if upstream is not None else {"kind": "scripted"}},
         "models": {MODEL: {"provider": "upstream"}},
         "keys": [{**key, "tenant": "bench"}],
+        "guardrails": {"preset": preset},
         "records": {"dir": str(folder / "records"), "content": "redacted"},
     }

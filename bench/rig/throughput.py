@@ -1,16 +1,21 @@
 """Whole answers: the upstream alone, and the gateway before it."""
 
+import random
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.guards import prose
 from bench.rig.plan import Plan
 from bench.rig.processes import BenchFailed, cpu_seconds, rss_mb
 from bench.rig.report import Bar, Details, Section
 from bench.rig.served import MODEL, Served, served
 from bench.rig.upstreams import Mock, nginx
 from bench.rig.wrk import Load, middle, script, wrk
+from llmctl.guards import TABLE
+from llmctl.guards.base import About
 
 UPSTREAM = "nginx, one worker, the same answer to everything"
 CONNECTIONS = 64
@@ -49,6 +54,40 @@ def gateway(plan: Plan) -> Section:
     return section
 
 
+def guarded(plan: Plan) -> Section:
+    """The gateway with the balanced guardrails, the prompt a new one each time, and the same one each time."""
+    section = Section(f"{UPSTREAM}; 150-character prompts, answers of 20 characters")
+    fresh = prompts()
+    with nginx(plan.scratch) as mock:
+        direct = script(plan.scratch, "direct", MODEL, {})
+        wrk(mock.port, direct, connections=CONNECTIONS, seconds=1)
+        for what, given in (("new_prompts", fresh), ("same_prompt", None)):
+            for workers in (1, 2):
+                plan.say(f"balanced guardrails, {what.replace('_', ' ')}, {workers} worker(s)")
+                details = _workers(plan, mock, workers, direct, preset="balanced", given=given)
+                section.details[f"{what}_workers_{workers}"] = details
+                section.bars.append(
+                    Bar(f"guarded errors, {what}, {workers}", details["errors"], "at most", 0, "requests")
+                )
+    runs = [section.details[f"new_prompts_workers_{workers}"] for workers in (1, 2)]
+    best, cost = max(run["requests_per_s"] for run in runs), min(run["cpu_us_per_request"] for run in runs)
+    section.bars.append(Bar("guarded gateway, new prompts", best, "at least", 10_000, "requests/s"))
+    section.bars.append(Bar("guarded gateway CPU, new prompts", cost, "at most", 110, "µs a request"))
+    return section
+
+
+def prompts(count: int = 20_000) -> list[str]:
+    """Prompts of 150 characters, more than the gateway remembers, so that each is judged anew.
+
+    The few that the guards would refuse are left out: a refusal is cheaper than an answer.
+    """
+    rng = random.Random(150)
+    guards = [TABLE[kind](TABLE[kind].Options()) for kind in ("injection", "content")]
+    about = About("input", "user")
+    made = (prose(rng, 150) for _ in range(count))
+    return [text for text in made if all(guard.judge(text, about).outcome == "allow" for guard in guards)]
+
+
 def _bars(runs: list[Details], one: Details) -> list[Bar]:
     """What the gateway promises on two cores, the generator and the upstream beside it."""
     best = max(run["requests_per_s"] for run in runs)
@@ -61,13 +100,21 @@ def _bars(runs: list[Details], one: Details) -> list[Bar]:
     ]
 
 
-def _workers(plan: Plan, mock: Mock, workers: int, direct_lua: Path) -> dict[str, Any]:
+def _workers(
+    plan: Plan,
+    mock: Mock,
+    workers: int,
+    direct_lua: Path,
+    *,
+    preset: str = "none",
+    given: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """Runs in turns with the upstream alone, so that the ratio is of neighbours in time."""
     direct: list[Load] = []
     through: list[Load] = []
     cpu = mock_cpu = 0.0
-    with served(plan.scratch, mock.port, workers=workers) as it:
-        lua = script(plan.scratch, f"gateway-{workers}", MODEL, it.authorization)
+    with served(plan.scratch, mock.port, workers=workers, preset=preset) as it:
+        lua = script(plan.scratch, f"gateway-{workers}", MODEL, it.authorization, given)
         idle = rss_mb(it.pid)
         warm_up(it, lua)
         for _ in range(plan.repeats):

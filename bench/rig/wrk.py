@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -22,14 +22,29 @@ PROMPT = (
 
 _SCRIPT = """
 wrk.method = "POST"
-wrk.body = [==[{body}]==]
 {headers}
+{body}
 function done(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
     '\\nRESULT {{"requests":%d,"us":%d,"errors":%d,"p50":%.1f,"p90":%.1f,"p99":%.1f,"max":%.1f}}\\n',
     summary.requests, summary.duration, e.connect + e.read + e.write + e.status + e.timeout,
     latency:percentile(50), latency:percentile(90), latency:percentile(99), latency.max))
+end
+"""
+
+
+_FIXED = "wrk.body = [==[{body}]==]"
+
+# Made before the load begins, and taken in turns.
+_TURNS = """
+local requests, turn = {{}}, 0
+function init()
+  for body in io.lines({bodies}) do requests[#requests + 1] = wrk.format(nil, nil, nil, body) end
+end
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
 end
 """
 
@@ -52,18 +67,26 @@ class Load:
         return self.requests / self.seconds
 
 
-def chat_body(model: str, *, stream: bool = False) -> bytes:
-    """A chat request with `PROMPT`."""
-    body = {"model": model, "messages": [{"role": "user", "content": PROMPT}]}
+def chat_body(model: str, *, stream: bool = False, prompt: str = PROMPT) -> bytes:
+    """A chat request."""
+    body = {"model": model, "messages": [{"role": "user", "content": prompt}]}
     return msgspec.json.encode({**body, "stream": True} if stream else body)
 
 
-def script(scratch: Path, name: str, model: str, headers: Mapping[str, str]) -> Path:
-    """A Lua script that posts a chat request."""
+def script(
+    scratch: Path, name: str, model: str, headers: Mapping[str, str], prompts: Sequence[str] | None = None
+) -> Path:
+    """A Lua script that posts chat requests: `PROMPT` each time, or `prompts` in turns."""
     given = {"content-type": "application/json", **headers}
     lines = "\n".join(f"wrk.headers[{json.dumps(key)}] = {json.dumps(value)}" for key, value in given.items())
     path = scratch / f"{name}.lua"
-    path.write_text(_SCRIPT.format(body=chat_body(model).decode(), headers=lines))
+    if prompts is None:
+        body = _FIXED.format(body=chat_body(model).decode())
+    else:
+        bodies = scratch / f"{name}.jsonl"
+        bodies.write_bytes(b"".join(chat_body(model, prompt=prompt) + b"\n" for prompt in prompts))
+        body = _TURNS.format(bodies=json.dumps(str(bodies)))
+    path.write_text(_SCRIPT.format(body=body, headers=lines))
     return path
 
 

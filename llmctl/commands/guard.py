@@ -9,20 +9,33 @@ from typing import Annotated, Any, Literal
 import typer
 
 from llmctl.clock import SystemClock
-from llmctl.commands.options import JsonOption, print_json
+from llmctl.commands.options import ConfigOption, JsonOption, config_path, print_json
 from llmctl.errors import CheckFailed, LlmctlError, UsageError
 
 app = typer.Typer(help="List guards, run them over a text, measure them on labelled data.", no_args_is_help=True)
 
 DirectionOption = Annotated[
     Literal["input", "output"] | None,
-    typer.Option(help="Judge as what comes in or as what goes out. Default: input, unless no guard named judges that."),
+    typer.Option(
+        "--direction",
+        "--stage",
+        help="Judge as what comes in or as what goes out. Default: input, unless no guard named judges that.",
+    ),
 ]
 PresetOption = Annotated[Literal["strict", "balanced", "lenient"], typer.Option(help="How cautious.")]
 OptionsOption = Annotated[
     str | None,
     typer.Option("--options", metavar="JSON", help="The guard's options, as JSON or as @FILE with JSON or YAML."),
 ]
+
+
+RATE_LIMIT: dict[str, Any] = {
+    "kind": "rate_limit",
+    "directions": ["input"],
+    "cost_us": 3.0,
+    "lookbehind": 0,
+    "about": "Requests a minute, tokens a minute, requests at a time; by key, tenant and model. A policy, not a judge.",
+}
 
 
 @app.command("list")
@@ -38,6 +51,7 @@ def listed(json: JsonOption = False) -> None:
         }
         for kind, guard in sorted(_table().items())
     ]
+    rows = sorted([*rows, RATE_LIMIT], key=lambda row: str(row["kind"]))
     if json:
         print_json(rows)
         return
@@ -64,6 +78,7 @@ def check(
     context: Annotated[
         list[str] | None, typer.Option("--context", help="A passage the answer may rest on; again for more.")
     ] = None,
+    system: Annotated[str, typer.Option(help="The system prompt, for guards of answers.")] = "",
     question: Annotated[str, typer.Option(help="The user's question, for guards of answers.")] = "",
     preset: PresetOption = "balanced",
     options: OptionsOption = None,
@@ -75,7 +90,8 @@ def check(
     judged = _text(text, file)
     way = direction or _direction(guard or [])
     guards, skipped = _guards(guard or [], way, preset, options)
-    about = About(way, source or ("assistant" if way == "output" else "user"), tuple(context or ()), question)
+    said_by = source or ("assistant" if way == "output" else "user")
+    about = About(way, said_by, tuple(context or ()), question, system)
     verdicts = {kind: made.judge(judged, about) for kind, made in guards.items()}
     blocking = [kind for kind, verdict in verdicts.items() if verdict.outcome == "block"]
     if json:
@@ -128,6 +144,21 @@ def bench(
         print(line)
 
 
+@app.command()
+def policies(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Print the guardrail policies of a configuration, the preset's included, in the order in which they are asked."""
+    from llmctl.commands.guard_policies import lines, rows
+    from llmctl.config.load import load
+    from llmctl.config.secrets import Environment
+
+    table = rows(load(config_path(config), Environment.of_process()).config.guardrails)
+    if json:
+        print_json(table)
+        return
+    for line in lines(table):
+        print(line)
+
+
 def _table() -> dict[str, Any]:
     from llmctl.guards import TABLE
 
@@ -144,6 +175,10 @@ def _kind(kind: str) -> Any:
     try:
         return _table()[kind]
     except KeyError:
+        if kind == RATE_LIMIT["kind"]:
+            raise UsageError(
+                "--guard rate_limit: counts requests and judges no text; see `llmctl guard policies`"
+            ) from None
         raise UsageError(f"--guard: no guard {kind}; there are {', '.join(sorted(_table())) or 'none'}") from None
 
 

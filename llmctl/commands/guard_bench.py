@@ -71,10 +71,11 @@ def _row(raw: Any, direction: Direction) -> Row:
         source = "assistant" if direction == "output" else "user"
     if source not in SOURCES:
         raise ValueError(f"source: give one of {', '.join(SOURCES)}")
-    question = raw.get("question") or ""
-    if not isinstance(question, str):
-        raise ValueError("question: give a string")
-    return Row(text, About(direction, source, tuple(context), question), bool(label), gold)
+    said = {key: raw.get(key) or "" for key in ("question", "system")}
+    for key, value in said.items():
+        if not isinstance(value, str):
+            raise ValueError(f"{key}: give a string")
+    return Row(text, About(direction, source, tuple(context), said["question"], said["system"]), bool(label), gold)
 
 
 def _gold(raw: Any, length: int) -> tuple[Place, ...]:

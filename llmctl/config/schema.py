@@ -12,6 +12,7 @@ from llmctl.config.units import parse_bytes, parse_seconds
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, le=86400 * 30, allow_inf_nan=False)]
 
 
@@ -89,6 +90,64 @@ class RecordsConfig(Section):
     queue_bytes: Bytes = Field(64 * 1024**2, ge=4096, description="Records waiting for the disk; over it they drop.")
 
 
+class SecondTierConfig(Section):
+    """A slower guard, asked only where the first one is unsure."""
+
+    kind: str = Field(description="Which guard: `judge`, `moderation`, `onnx` …, as under `policies`.")
+    band: tuple[Share, Share] = Field((0.3, 0.8), description="Scores of the first guard between which it is asked.")
+    deadline: Seconds = Field(
+        2.0, gt=0, description="It must answer within this; else `on_error` of the policy decides."
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="That guard's own options.")
+
+
+class PolicyConfig(Section):
+    """A guard at work: where it is asked and what its verdict leads to."""
+
+    kind: str = Field(description="Which guard: see `llmctl guard list`, or `package.module:Class`.")
+    on_error: Literal["block", "allow"] = Field(description="What happens to a request when the guard itself fails.")
+    direction: Literal["input", "output", "both"] | None = Field(
+        None, description="What it judges: requests, answers or both. Default: whatever its kind can."
+    )
+    mode: Literal["enforce", "shadow", "disabled"] = Field(
+        "enforce", description="`shadow` records verdicts and changes nothing; `disabled` takes a preset's policy out."
+    )
+    routes: list[Name] | None = Field(None, min_length=1, description="Models and routes asked for; all if absent.")
+    tenants: list[Name] | None = Field(None, min_length=1, description="Tenants it applies to; all if absent.")
+    sources: list[Literal["system", "user", "assistant", "tool", "retrieved"]] | None = Field(
+        None, min_length=1, description="Texts of a request that it judges. Default: all but the system prompt."
+    )
+    actions: dict[str, Literal["allow", "warn", "redact", "block"]] = Field(
+        default_factory=dict,
+        description="What to do by category of the verdict, `*` for any other. Default: what the guard says.",
+    )
+    restore: bool = Field(
+        False, description="Put what was redacted from the request back where its placeholder stands in the answer."
+    )
+    preset: Literal["strict", "balanced", "lenient"] | None = Field(
+        None, description="Thresholds of the guard. Default: those of `guardrails.preset`."
+    )
+    deadline: Seconds = Field(2.0, gt=0, description="A guard that asks somebody else must answer within this.")
+    second: SecondTierConfig | None = Field(None, description="A slower guard for what this one is unsure about.")
+    options: dict[str, Any] = Field(default_factory=dict, description="The guard's own options.")
+
+
+class GuardrailsConfig(Section):
+    """What is let in and out. Policies of the preset apply unless one of the same name replaces them."""
+
+    preset: Literal["strict", "balanced", "lenient", "none"] = Field(
+        "balanced", description="Policies to begin with; `llmctl guard policies` prints what comes of it."
+    )
+    policies: dict[Name, PolicyConfig] = Field(default_factory=dict, description="Policies by name.")
+    segment: int = Field(
+        80,
+        ge=0,
+        le=4096,
+        description="Streams are judged, and released, at sentence ends this many characters apart or a little more.",
+    )
+    repair: bool = Field(True, description="Ask the model once more for an answer that `schema` would block.")
+
+
 class TelemetryConfig(Section):
     """Names used towards metrics and traces."""
 
@@ -106,5 +165,6 @@ class Config(Section):
         default_factory=dict, description="Names that stand for a choice between models, by routing strategy."
     )
     keys: list[KeyConfig] = Field(default_factory=list, description="Virtual keys; none means loopback only.")
+    guardrails: GuardrailsConfig = Field(default_factory=GuardrailsConfig, description="What is let in and out.")
     records: RecordsConfig = Field(default_factory=RecordsConfig, description="The record store.")
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig, description="Metrics and traces.")

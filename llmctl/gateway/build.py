@@ -10,15 +10,21 @@ from pydantic import BaseModel
 from llmctl.clock import Clock, SystemClock
 from llmctl.config import keys
 from llmctl.config.load import Loaded, decode
+from llmctl.config.schema import GuardrailsConfig
 from llmctl.errors import ConfigError
+from llmctl.gateway.build_policies import Maker, Policies
 from llmctl.gateway.gateway import Gateway
 from llmctl.gateway.leases import Leases, Made
-from llmctl.gateway.pipeline import Pipeline
+from llmctl.gateway.pipeline import Pipeline, Stage
+from llmctl.gateway.plans import Plans
 from llmctl.gateway.prices import Priced, price_list
 from llmctl.gateway.stages.auth import Auth, Key, Keyring
+from llmctl.gateway.stages.input_guards import InputGuards
+from llmctl.gateway.stages.limits import Limiters, Reserve, Settle
+from llmctl.gateway.stages.output_guards import OutputGuards
 from llmctl.gateway.stages.read import Read
 from llmctl.gateway.stages.record import Sink, WriteRecord
-from llmctl.gateway.stages.respond import Respond
+from llmctl.gateway.stages.respond import Charge, Respond
 from llmctl.gateway.stages.route import Route
 from llmctl.gateway.stages.upstream import Target, Upstream
 from llmctl.model.exchange import Principal
@@ -41,6 +47,7 @@ class Surroundings:
     sinks: Sequence[Sink]
     bug: Callable[[str, BaseException], None]
     leases: Leases = field(default_factory=Leases)
+    limiters: Limiters = field(default_factory=Limiters)
 
 
 def build(loaded: Loaded, around: Surroundings) -> Gateway:
@@ -49,6 +56,7 @@ def build(loaded: Loaded, around: Surroundings) -> Gateway:
     trouble: list[str] = []
     providers, bases, made = _providers(loaded, around.leases, trouble)
     routes = _routes(loaded, trouble)
+    policies = Maker(loaded, around.transport, around.bug, trouble).policies(around.limiters, around.clock.monotonic)
     if trouble:
         raise ConfigError(trouble)
     targets: dict[str, Target] = {}
@@ -60,9 +68,10 @@ def build(loaded: Loaded, around: Surroundings) -> Gateway:
     prices = price_list(priced, around.clock)
     keyring = _keyring(loaded, around.clock)
     route = Route(routes, around.random)
-    keep = config.records.enabled and config.records.content == "redacted"
-    pipeline = _pipeline(loaded, around, keyring, route, targets, prices, keep_content=keep)
-    return Gateway(loaded, pipeline, keyring, route, made, around)
+    pipeline = _pipeline(
+        loaded, around, keyring, route, Upstream(targets, around.clock, around.random), prices, policies
+    )
+    return Gateway(loaded, pipeline, keyring, route, made, policies, around)
 
 
 def _pipeline(
@@ -70,23 +79,35 @@ def _pipeline(
     around: Surroundings,
     keyring: Keyring,
     route: Route,
-    targets: Mapping[str, Target],
+    upstream: Upstream,
     prices: PriceList,
-    *,
-    keep_content: bool,
+    policies: Policies,
 ) -> Pipeline:
     """The path, in order."""
-    stages = (
+    config, now = loaded.config, around.clock.monotonic
+    keep = config.records.enabled and config.records.content == "redacted"
+    names = frozenset({*config.models, *config.routes})
+    rails = config.guardrails
+    stages: tuple[Stage, ...] = (
         Auth(keyring),
         Read(),
+        *([Reserve(policies.limits, names)] if policies.limits else []),
+        InputGuards(Plans(policies.input, names), now),
         route,
-        Upstream(targets, around.clock, around.random),
-        Respond(around.clock, prices, keep_content=keep_content),
+        upstream,
+        *([_output_guards(policies, names, rails, now, upstream)] if policies.output else []),
+        Respond(around.clock, prices, keep_content=keep),
     )
-    limit = loaded.config.records.max_content
-    record = WriteRecord(loaded.digest, around.clock, around.sinks, keep_content=keep_content, max_content=limit)
-    closing = (record,)
+    limit = config.records.max_content
+    record = WriteRecord(loaded.digest, around.clock, around.sinks, keep_content=keep, max_content=limit)
+    closing = (Charge(prices), Settle(), record)
     return Pipeline(stages, closing, around.clock, around.bug, loaded.secrets)
+
+
+def _output_guards(
+    policies: Policies, names: frozenset[str], rails: GuardrailsConfig, now: Callable[[], float], upstream: Upstream
+) -> OutputGuards:
+    return OutputGuards(Plans(policies.output, names), rails.segment, now, upstream.run if rails.repair else None)
 
 
 def check(loaded: Loaded) -> None:

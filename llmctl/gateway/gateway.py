@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmctl.config.load import Loaded
 from llmctl.errors import LlmctlError
+from llmctl.gateway.build_policies import Policies
 from llmctl.gateway.client import Client
 from llmctl.gateway.leases import Made
 from llmctl.gateway.pipeline import Pipeline
@@ -30,6 +31,7 @@ class Gateway:
         keyring: Keyring,
         route: Route,
         providers: Mapping[Made, Provider],
+        policies: Policies,
         around: "Surroundings",
     ) -> None:
         self.loaded = loaded
@@ -41,6 +43,7 @@ class Gateway:
         self._keyring = keyring
         self._route = route
         self._providers = providers
+        self._policies = policies
         self._leases = around.leases
 
     @property
@@ -79,6 +82,7 @@ class Gateway:
         give_up = loop.time() + drain
         while self.in_flight and loop.time() < give_up:  # noqa: ASYNC110  # an event would cost every exchange
             await asyncio.sleep(DRAIN_POLL)
+        self._policies.close()
         await self._leases.release(self._providers)
 
     def unready(self) -> dict[str, str]:

@@ -101,7 +101,7 @@ class Pipeline:
         for secret in self._secrets:
             error.message = error.message.replace(secret, MASK)
             error.code = error.code.replace(secret, MASK)
-        _settle(exchange, "failed", error)
+        _settle(exchange, error.state, error)
         try:
             await client.error(exchange, error)
         except LlmctlError:

@@ -1,18 +1,41 @@
 """What a stream amounts to: its text, tool calls, tokens and end, gathered while it passes."""
 
-from llmctl.model.chat import Choice, Chunk, FunctionCall, Message, ToolCall, WireUsage
+from collections.abc import Iterator
+
+from llmctl.gateway.passages import strings
+from llmctl.model.chat import Choice, Chunk, CustomCall, FunctionCall, Message, ToolCall, WireUsage
 from llmctl.model.exchange import Exchange
-from llmctl.model.json import encode
+from llmctl.model.json import JsonObject, encode
 from llmctl.model.usage import Usage
 
 BYTES_PER_TOKEN = 4  # the usual rule of thumb for English; the ledger marks what rests on it as estimated
-SAID = ("content", "reasoning_content", "refusal")
+ATTACHED = 4_096  # bytes from which an attachment counts as one rather than by its bytes
+ATTACHMENT = 1_000  # tokens, what providers make of a middling image; its bytes say nothing about that
+SAID = ("content", "reasoning_content", "reasoning", "refusal")
 
 
 def estimate(exchange: Exchange, written: int) -> Usage:
     """Tokens of an exchange whose provider gave no counts, from the bytes of its request and answer."""
-    asked = len(exchange.raw) if exchange.raw is not None else len(encode(exchange.payload))
-    return Usage(-(-asked // BYTES_PER_TOKEN), output=-(-written // BYTES_PER_TOKEN), source="estimated")
+    return Usage(asked(exchange), output=-(-written // BYTES_PER_TOKEN), source="estimated")
+
+
+def asked(exchange: Exchange) -> int:
+    """Tokens of a request, by its bytes."""
+    size = len(exchange.raw) if exchange.raw is not None else len(encode(exchange.payload))
+    if size > ATTACHED and exchange.operation == "chat":
+        for attached in _attachments(exchange.payload):
+            size += ATTACHMENT * BYTES_PER_TOKEN - len(attached)
+    return -(-size // BYTES_PER_TOKEN)
+
+
+def _attachments(payload: JsonObject) -> Iterator[str]:
+    """Images, sounds and files within the messages' parts."""
+    for message in payload.get("messages") or ():
+        if isinstance(content := message.get("content"), list):
+            for one in strings(content, "user"):
+                attached = one.key in ("url", "data", "file_data") and one.holder.get("type") != "text"
+                if attached and len(one.text) > ATTACHED:
+                    yield one.text
 
 
 def written(choices: list[Choice]) -> int:
@@ -20,8 +43,9 @@ def written(choices: list[Choice]) -> int:
     total = 0
     for choice in choices:
         message = choice.message or Message()
-        texts = [choice.text, message.content, message.reasoning_content, message.refusal]
+        texts = [choice.text, message.content, message.reasoning_content, message.reasoning, message.refusal]
         texts += [call.function.arguments for call in message.tool_calls or () if call.function]
+        texts += [call.custom.input for call in message.tool_calls or () if call.custom]
         total += sum(len(text) for text in texts if isinstance(text, str))
     return total
 
@@ -57,8 +81,9 @@ class Tally:
                     self._add_text("content", choice.index, choice.text)
                     continue
                 self._add_text("content", choice.index, delta.content)
-                if delta.reasoning_content or delta.refusal:
+                if delta.reasoning_content or delta.reasoning or delta.refusal:
                     self._add_text("reasoning_content", choice.index, delta.reasoning_content)
+                    self._add_text("reasoning", choice.index, delta.reasoning)
                     self._add_text("refusal", choice.index, delta.refusal)
                 if delta.tool_calls:
                     self._add_tools(choice.index, delta.tool_calls)
@@ -74,18 +99,22 @@ class Tally:
             key = (choice, call.index if call.index is not None else position)
             function = call.function or FunctionCall()
             if key not in self._tools:
-                self._tools[key] = ToolCall(id=call.id, type=call.type or "function", function=function)
-            self._arguments.setdefault(key, []).append(function.arguments or "")
-            self._written += len(function.arguments or "")
+                kind = call.type or ("custom" if call.custom else "function")
+                self._tools[key] = ToolCall(id=call.id, type=kind, function=function, custom=call.custom)
+            said = (call.custom.input if call.custom else function.arguments) or ""
+            self._arguments.setdefault(key, []).append(said)
+            self._written += len(said)
 
     def settle(self, exchange: Exchange) -> None:
         """Write the sums into the exchange. Without counts from the provider, tokens are estimated and marked so."""
         exchange.chunk_count = self._chunks
         exchange.served_model = self._model or ""
         exchange.finish_reason = self._finish.get(0)
-        if self._usage is not None:
+        if exchange.usage.source == "provider":
+            pass  # counts of a stream that was cut short, from the part that was held: they cover all of it
+        elif self._usage is not None:
             exchange.usage = self._usage.partition()
-        elif self._chunks:
+        elif self._chunks and exchange.usage.source == "none":
             exchange.usage = estimate(exchange, self._written)
         if self._keep_content and self._chunks:
             exchange.transcript = encode({"choices": self._choices()})
@@ -100,13 +129,19 @@ class Tally:
 
     def _message(self, choice: int) -> Message:
         texts = {field: "".join(said[choice]) for field, said in self._said.items() if choice in said}
-        return Message(**texts, tool_calls=self._calls(choice) or None)
+        message = Message(tool_calls=self._calls(choice) or None)
+        for field, text in texts.items():
+            setattr(message, field, text)
+        return message
 
     def _calls(self, choice: int) -> list[ToolCall]:
         calls = []
         for key in sorted(key for key in self._tools if key[0] == choice):
             call = self._tools[key]
+            said = "".join(self._arguments[key])
+            if call.custom is not None:
+                calls.append(ToolCall(id=call.id, type=call.type, custom=CustomCall(call.custom.name, said)))
+                continue
             name = call.function.name if call.function else None
-            function = FunctionCall(name=name, arguments="".join(self._arguments[key]))
-            calls.append(ToolCall(id=call.id, type=call.type, function=function))
+            calls.append(ToolCall(id=call.id, type=call.type, function=FunctionCall(name=name, arguments=said)))
         return calls

@@ -91,6 +91,13 @@ class FunctionCall(Struct, omit_defaults=True, gc=False):
     arguments: str | None = None
 
 
+class CustomCall(Struct, omit_defaults=True, gc=False):
+    """A call of a tool that takes any text, or a piece of one."""
+
+    name: str | None = None
+    input: str | None = None
+
+
 class ToolCall(Struct, omit_defaults=True, gc=False):
     """A tool call in an answer. `index` says which call a stream's fragment belongs to."""
 
@@ -98,6 +105,7 @@ class ToolCall(Struct, omit_defaults=True, gc=False):
     id: str | None = None
     type: str | None = None
     function: FunctionCall | None = None
+    custom: CustomCall | None = None
 
 
 class Message(Struct, omit_defaults=True, gc=False):
@@ -107,7 +115,9 @@ class Message(Struct, omit_defaults=True, gc=False):
     content: str | list[Any] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
     tool_calls: list[ToolCall] | None = None
+    function_call: FunctionCall | None = None
 
 
 class Choice(Struct, omit_defaults=True, gc=False):

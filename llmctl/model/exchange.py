@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -26,11 +26,38 @@ class Principal:
     expires: float | None = None
 
 
+class Restorer(Protocol):
+    """Puts values back into one streamed text."""
+
+    def feed(self, chunk: str) -> str:
+        """What can be released after `chunk`."""
+        ...
+
+    def finish(self) -> str:
+        """What was held back when the stream ended."""
+        ...
+
+
+class Restoration(Protocol):
+    """What guards took out of the request and the client is to see again in the answer."""
+
+    def restore(self, text: str, *, within_json: bool = False) -> str:
+        """`text` with the values back in the place of their placeholders."""
+        ...
+
+    def restorer(self, *, within_json: bool = False) -> Restorer:
+        """The same for a text that comes in pieces."""
+        ...
+
+
 class Exchange(Struct):
     """The only thing stages pass on. Times are the clock's monotonic seconds unless the name says otherwise.
 
     `raw` is the client's own body while it is still the encoding of `payload`; a stage that changes `payload`
-    sets it to None. `whole` or `chunks` is set by the upstream stage (or the cache), never both.
+    sets it to None. `whole` or `chunks` is set by the upstream stage (or the cache), never both. `cleared` says that
+    input guards have seen the payload: before that nobody may keep it. `passages` is the client's `llmctl.context`.
+    `notices` are what guards did, for the client: `input.pii=redact`. `discarded` are tokens of answers thrown away;
+    `limits` header lines that tell the client what it has left, `reservations` what it holds of them.
     """
 
     id: str
@@ -52,6 +79,13 @@ class Exchange(Struct):
     attempts: list[Attempt] = field(default_factory=list)
     stages: list[StageTime] = field(default_factory=list)
     guards: list[GuardResult] = field(default_factory=list)
+    cleared: bool = False
+    passages: tuple[str, ...] = ()
+    notices: list[str] = field(default_factory=list)
+    restoration: Restoration | None = None
+    limits: bytes = b""
+    reservations: list[Any] = field(default_factory=list)
+    discarded: Usage = NO_USAGE
     cache: CacheOutcome | None = None
     whole: Answer | None = None
     chunks: AsyncIterator[list[Chunk]] | None = None

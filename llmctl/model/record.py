@@ -36,17 +36,26 @@ class Attempt(Struct, frozen=True, omit_defaults=True, gc=False):
     span_id: str = ""
 
 
+GuardVerdict = Literal["allow", "warn", "redact", "block", "error", "unscanned"]
+GuardAction = Literal["allow", "warn", "redact", "block", "would_warn", "would_redact", "would_block"]
+
+
 class GuardResult(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What a guard judged (`verdict`) and, apart from it, what was done (`action`)."""
+    """What a guard judged (`verdict`) and, apart from it, what was done (`action`), under which policy.
+
+    `error` is a guard that failed, `unscanned` one that had nothing it could judge: neither has passed anything. In
+    shadow nothing is done, and the action says what would have been.
+    """
 
     guard: str
     direction: Literal["input", "output"]
-    verdict: str
-    action: str
+    verdict: GuardVerdict
+    action: GuardAction
     score: float | None = None
     reason: str = ""
     category: str = ""
     duration_us: int = 0
+    policy: str = ""
 
 
 class Decision(Struct, frozen=True, omit_defaults=True, gc=False):

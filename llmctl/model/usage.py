@@ -28,6 +28,22 @@ class Usage(Struct, frozen=True, omit_defaults=True, gc=False):
         """All tokens written by the model."""
         return self.output + self.reasoning
 
+    def __add__(self, other: "Usage") -> "Usage":
+        """Both together; estimated if either is."""
+        if other.source == "none":
+            return self
+        if self.source == "none":
+            return other
+        source: UsageSource = "estimated" if "estimated" in (self.source, other.source) else "provider"
+        return Usage(
+            self.input + other.input,
+            self.cached_read + other.cached_read,
+            self.cached_write + other.cached_write,
+            self.output + other.output,
+            self.reasoning + other.reasoning,
+            source,
+        )
+
 
 class Cost(Struct, frozen=True, omit_defaults=True, gc=False):
     """US dollars for one exchange. `unpriced` means no price is known: it is never a zero price."""

@@ -131,6 +131,10 @@ class HttpClient:
         if attempts := exchange.attempts:
             spent = exchange.us(self._clock.monotonic()) - sum([attempt.duration_us for attempt in attempts])
             head += b"x-llmctl-attempts: %d\r\nx-llmctl-overhead-ms: %.3f\r\n" % (len(attempts), spent / 1000)
+        if exchange.limits:
+            head += exchange.limits
+        if exchange.notices:
+            head += b"x-llmctl-guardrails: %b\r\n" % ", ".join(exchange.notices).encode("ascii")
         if (usd := exchange.cost.usd) is not None:
             head += b"x-llmctl-cost-usd: %.8f\r\n" % usd
         return head

@@ -61,8 +61,8 @@ class OpenAIDialect:
         for key in payload:
             if not key.islower() and key.lower() in CONTROLLED:
                 raise InvalidRequest(f"`{key}` differs from `{key.lower()}` only in case; send one of them", param=key)
-        # Named twice, upstream might read the one that we did not: then what we read is sent.
-        return payload, body if body.count(b'"model"') == 1 else None
+        # Named twice, upstream might read the one that we did not: then what we read is sent. Escapes can spell it too.
+        return payload, body if body.count(b'"model"') == 1 and b"\\u006" not in body else None
 
     def answer(self, exchange: Exchange, answer: Answer) -> bytes:
         """As it came."""

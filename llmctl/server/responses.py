@@ -16,6 +16,7 @@ from llmctl.server.responses_stream import ResponsesEncoder, call_item, item_id,
 
 # Fields that mean the same on both sides.
 PASSED = (
+    "llmctl",
     "metadata",
     "model",
     "parallel_tool_calls",

@@ -21,6 +21,7 @@ from llmctl.config.checks import is_loopback
 from llmctl.config.load import Loaded
 from llmctl.errors import ConfigError
 from llmctl.gateway.build import Surroundings
+from llmctl.gateway.build_policies import effective
 from llmctl.gateway.reload import Live
 from llmctl.net.pool import Pool
 from llmctl.server.protocol import LimitsHolder
@@ -150,7 +151,8 @@ class _Runtime:
         config = new.config
         upstream = (entry.model for entry in config.models.values() if entry.model is not None)
         names = {*config.models, *config.routes, *upstream}
-        self.metrics.configure(models=names, providers=config.providers, policy=new.digest)
+        guards = {policy.kind for policy in effective(config.guardrails).values()}
+        self.metrics.configure(models=names, providers=config.providers, policy=new.digest, guards=guards)
 
     def _bug(self, request_id: str, error: BaseException) -> None:
         self.log.error("bug", request_id=request_id, exc_info=error)

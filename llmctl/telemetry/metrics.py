@@ -102,11 +102,16 @@ class MetricsSink:
         self._providers: dict[str, str] = {}
         self._bound: dict[tuple[str, str, str, str, str], _Bound] = {}
         self._attempts: dict[tuple[str, str, str, str], tuple[Cell, Cell]] = {}
+        self._guards: dict[str, str] = {}
+        self._judged: dict[tuple[str, str, str], Cell] = {}
         self._declare(semconv.VERSIONS[semconv_version])
         registry.register(self)
 
-    def configure(self, *, models: Iterable[str], providers: Iterable[str], policy: str) -> None:
+    def configure(
+        self, *, models: Iterable[str], providers: Iterable[str], policy: str, guards: Iterable[str] = ()
+    ) -> None:
         """Take over the names that may be label values, at start and whenever the configuration was reloaded."""
+        self._guards = {name: name for name in guards}
         self._models = {name: name for name in models}
         self._providers = {"": NONE} | {name: name for name in providers}
         self._info.cells.clear()
@@ -184,6 +189,9 @@ class MetricsSink:
         self._tried = family("llmctl_attempts_total", "Attempts.", "counter", "provider", "model", "outcome")
         self._tokens = family("llmctl_tokens_total", "Tokens by bucket.", "counter", "model", "bucket")
         self._cost = family("llmctl_cost_dollars_total", "US dollars, where a price is known.", "counter", "model")
+        self._verdicts = family(
+            "llmctl_guard_verdicts_total", "Exchanges judged.", "counter", "guard", "verdict", "action"
+        )
         self._errors = family("llmctl_metrics_errors_total", "Records that could not be counted.", "counter").cell()
 
     def _family(self, name: str, help_: str, kind: Kind, *labels: str, bounds: tuple[float, ...] = ()) -> Family:
@@ -219,6 +227,10 @@ class MetricsSink:
         _observe(self._overhead, OVERHEAD_BUCKETS, record.overhead_us / 1e6)
         for attempt in record.attempts:
             self._count_attempt(attempt, key[2])
+        for result in record.guards:
+            label = (result.guard, result.verdict, result.action)
+            cell = self._judged.get(label) or self._judge(label)
+            cell.value += 1
         usage = record.usage
         if usage.source != "none":
             self._count_tokens(record, bound)
@@ -229,6 +241,13 @@ class MetricsSink:
             if (more := usage.completion - 1) > 0:
                 pace = (record.duration_us - record.ttft_us) / 1e6 / more
                 _observe(bound.output_token, semconv.OUTPUT_TOKEN_BUCKETS, pace)
+
+    def _judge(self, label: tuple[str, str, str]) -> Cell:
+        guard, verdict, action = label
+        cell = self._verdicts.cell(self._guards.get(guard, OTHER), verdict, action)
+        if guard in self._guards:
+            self._judged[label] = cell
+        return cell
 
     def _count_tokens(self, record: Record, bound: _Bound) -> None:
         usage = record.usage

@@ -36,6 +36,9 @@ class Shouting:
         outcome: Any = "block" if score >= self.limit else "allow"
         return Verdict(outcome, score, f"preset limit {self.limit}", "loud", words)
 
+    def unsettled(self, text: str) -> int:
+        return 0
+
 
 @pytest.fixture(autouse=True)
 def _a_table_of_three(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
@@ -106,7 +109,9 @@ def test_check_says_where_a_text_comes_from_and_how_cautious_to_be(capsys: pytes
     assert code("check", "Stop IT", "--preset", "strict") == 3
     capsys.readouterr()
     prompt = "never tell a soul about the boat that is for sale"
-    assert code("check", prompt, "-g", "leakage", "--context", prompt, "--json") == 3
+    assert code("check", prompt, "-g", "leakage", "--context", prompt) == 0
+    capsys.readouterr()
+    assert code("check", prompt, "-g", "leakage", "--system", prompt, "--json") == 3
     assert printed(capsys)["direction"] == "output"
 
 
@@ -217,6 +222,7 @@ def test_bench_for_people(capsys: pytest.CaptureFixture[str]) -> None:
         ({"text": "a", "label": 1, "source": "web"}, "source: give one of"),
         ({"text": "a", "label": 1, "source": []}, "source: give one of"),
         ({"text": "a", "label": 1, "context": [1]}, "context: give"),
+        ({"text": "a", "label": 1, "system": [1]}, "system: give"),
         ({"text": "a", "label": 1, "question": 1}, "question: give"),
         ({"text": "a", "spans": [{"type": "T", "start": 0}]}, "spans: each needs"),
         ({"text": "a", "spans": [{"type": "T", "start": 0, "end": 2}]}, "spans: type is a string"),

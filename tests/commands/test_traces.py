@@ -57,7 +57,7 @@ RICH = record(
         Attempt("up", "small", 100, 200_000, None, 503, "overloaded"),
         Attempt("up", "big", 200_200, 198_000, 250_000, 200),
     ],
-    guards=[GuardResult("pii", "input", "modify", "redacted", 0.93, "an e-mail address", "pii", 45)],
+    guards=[GuardResult("pii", "input", "redact", "redact", 0.93, "an e-mail address", "pii", 45)],
     cache=CacheOutcome("miss", 0.71),
     usage=Usage(100, 20, 0, 30, 5, "provider"),
     cost=Cost(0.00125, "exact", "2026-01"),
@@ -146,7 +146,7 @@ def test_show_tells_the_whole_story(store: Path) -> None:
         "503 overloaded",
         "try 2 up/big",
         "first byte at 250.00 ms",
-        "input pii: modify, redacted score 0.930",
+        "input pii: redact, redact score 0.930",
         "user: Why is\n  the sky blue?",
         "assistant: Rayleigh.",
     ):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmctl.gateway.build import Surroundings, build
+from llmctl.gateway.build_policies import Policies
 from llmctl.gateway.gateway import Gateway
 from llmctl.gateway.leases import Made
 from llmctl.gateway.pipeline import Pipeline
@@ -56,7 +57,7 @@ def with_providers(folder: Path, *providers: Provider) -> Gateway:
     pipeline = Pipeline((), (), clock, lambda request_id, error: None)
     keyring = Keyring({}, clock, lambda _: None, lambda _, __: False)
     made = {Made.of(provider.name, "scripted", {}): provider for provider in providers}
-    return Gateway(loaded(CONFIG, folder), pipeline, keyring, Route({}, AROUND.random), made, around())
+    return Gateway(loaded(CONFIG, folder), pipeline, keyring, Route({}, AROUND.random), made, Policies(), around())
 
 
 async def test_a_provider_that_does_not_start_stops_those_that_did(tmp_path: Path) -> None:

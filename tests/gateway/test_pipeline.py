@@ -28,6 +28,7 @@ from llmctl.testing.gateway import (
 )
 
 CONFIG = """
+    guardrails: {preset: none}
     providers: {up: {kind: openai, base_url: "http://127.0.0.1:9/v1"}}
     models: {small: {provider: up, model: upstream-small}, large: {provider: up}}
     routes: {any: {kind: weighted, weights: {small: 3, large: 1}}}
@@ -89,7 +90,7 @@ async def test_a_whole_answer_passes_and_is_recorded(config: Loaded) -> None:
     assert (record.state, record.http_status, record.model, record.provider) == ("ok", 200, "small", "up")
     assert record.served_model == "upstream-small-2026"
     assert (record.usage.input, record.usage.output, record.usage.source) == (9, 2, "provider")
-    assert [stage.name for stage in record.stages] == ["auth", "read", "route", "upstream", "respond"]
+    assert [stage.name for stage in record.stages] == ["auth", "read", "input_guards", "route", "upstream", "respond"]
     assert json.loads(bench.transport.requests[0].body)["model"] == "upstream-small"
     assert record.cost.status == "unpriced"
 
@@ -156,7 +157,7 @@ async def test_a_stream_that_breaks_later_is_never_ok(config: Loaded, end: list[
     assert (record.state, record.http_status) == ("failed", 200)
     assert record.failure is not None
     assert record.failure.code == "upstream_connection_lost"
-    assert record.usage.source == "estimated"
+    assert (record.chunks, record.usage.source) == (2, "estimated")
     assert record.usage.output == 2  # "Hello" at four bytes a token
 
 

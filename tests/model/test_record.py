@@ -1,7 +1,7 @@
 """What is written can be read back as it was; the overhead is the time that no attempt covers."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from hypothesis import given
@@ -13,7 +13,9 @@ from llmctl.model.record import (
     CacheOutcome,
     Decision,
     Failure,
+    GuardAction,
     GuardResult,
+    GuardVerdict,
     Record,
     StageTime,
     decoder,
@@ -31,7 +33,18 @@ ANYTHING = st.recursive(
     max_leaves=8,
 )
 ATTEMPTS = st.builds(Attempt, TEXT, TEXT, COUNT, COUNT, st.none() | COUNT, st.none() | COUNT, st.none() | TEXT, TEXT)
-GUARDS = st.builds(GuardResult, TEXT, st.sampled_from(["input", "output"]), TEXT, TEXT, MAYBE_NUMBER, TEXT, TEXT, COUNT)
+GUARDS = st.builds(
+    GuardResult,
+    TEXT,
+    st.sampled_from(["input", "output"]),
+    st.sampled_from(get_args(GuardVerdict)),
+    st.sampled_from(get_args(GuardAction)),
+    MAYBE_NUMBER,
+    TEXT,
+    TEXT,
+    COUNT,
+    TEXT,
+)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "id": TEXT,
     "started": NUMBER,

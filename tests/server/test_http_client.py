@@ -14,6 +14,7 @@ from tests.server.conftest import Serve
 
 CONFIG = """
     server: {port: 0, max_body: 64KiB, request_timeout: 20s}
+    guardrails: {preset: none}
     providers: {up: {kind: openai, base_url: "http://127.0.0.1:9/v1"}}
     models: {small: {provider: up}}
 """

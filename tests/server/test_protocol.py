@@ -13,6 +13,7 @@ from tests.server.test_http_client import QUESTION, answering, no_wait
 
 CONFIG = """
     server: {port: 0, max_header: 2KiB, max_body: 64KiB, header_timeout: 0.3s, body_timeout: 0.3s}
+    guardrails: {preset: none}
     providers: {up: {kind: openai, base_url: "http://127.0.0.1:9/v1"}}
     models: {small: {provider: up}}
 """

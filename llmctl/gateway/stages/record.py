@@ -81,7 +81,7 @@ class WriteRecord:
         )
 
     def _request(self, exchange: Exchange) -> Any:
-        if not self._keep_content or not exchange.payload:
+        if not self._keep_content or not exchange.payload or not exchange.cleared:
             return None
         return self._kept(exchange.raw if exchange.raw is not None else encode(exchange.payload))
 

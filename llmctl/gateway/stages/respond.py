@@ -4,10 +4,25 @@ from collections.abc import AsyncIterator
 
 from llmctl.clock import Clock
 from llmctl.gateway.client import Client
+from llmctl.gateway.restored import restored, restored_stream
 from llmctl.gateway.tally import Tally, estimate, written
 from llmctl.model.chat import Chunk
 from llmctl.model.exchange import Exchange
 from llmctl.model.pricing import PriceList
+from llmctl.model.usage import NO_USAGE
+
+
+class Charge:
+    """Closing step: an answer that was paid for and never delivered is in the record's usage and cost too."""
+
+    def __init__(self, prices: PriceList) -> None:
+        self._prices = prices
+
+    def close(self, exchange: Exchange) -> None:
+        """Add what was thrown away."""
+        if exchange.discarded.source != "none":
+            exchange.usage, exchange.discarded = exchange.usage + exchange.discarded, NO_USAGE
+            exchange.cost = self._prices.cost(exchange.decision, exchange.usage)
 
 
 class Respond:
@@ -25,20 +40,27 @@ class Respond:
         if (answer := exchange.whole) is not None:
             body = answer.body
             exchange.first_chunk_at = self._now()
-            exchange.usage = answer.usage if body.usage is not None else estimate(exchange, written(body.choices))
+            usage = answer.usage if body.usage is not None else estimate(exchange, written(body.choices))
+            exchange.usage, exchange.discarded = usage + exchange.discarded, NO_USAGE
             exchange.served_model = body.model or ""
             exchange.finish_reason = body.choices[0].finish_reason if body.choices else None
             exchange.cost = self._prices.cost(exchange.decision, exchange.usage)
             if self._keep_content and exchange.operation != "embedding":
                 exchange.transcript = answer.raw
+            if exchange.restoration is not None:
+                answer = restored(answer, exchange.restoration)
             await client.whole(exchange, answer)
         elif (chunks := exchange.chunks) is not None:
             tally = Tally(keep_content=self._keep_content)
+            passing = self._tallied(exchange, chunks, tally)
+            if exchange.restoration is not None:
+                passing = restored_stream(passing, exchange.restoration)
             try:
-                await client.stream(exchange, self._tallied(exchange, chunks, tally))
+                await client.stream(exchange, passing)
             finally:
                 await chunks.aclose()  # type: ignore[attr-defined]  # every source of chunks is a generator
                 tally.settle(exchange)
+                exchange.usage, exchange.discarded = exchange.usage + exchange.discarded, NO_USAGE
                 exchange.cost = self._prices.cost(exchange.decision, exchange.usage)
 
     async def _tallied(

@@ -54,7 +54,7 @@ def test_one_refused_at_the_door_has_a_record_too() -> None:
 @pytest.mark.parametrize("changed", [True, False])
 def test_the_request_is_kept_as_it_is_sent_on(changed: bool) -> None:
     asked = exchange(ManualClock())
-    asked.state, asked.payload = "ok", {"model": "m", "n": 1}
+    asked.state, asked.cleared, asked.payload = "ok", True, {"model": "m", "n": 1}
     asked.raw = None if changed else b'{"model":\r\n "m", "n": 1}'
     asked.transcript = b'{\n"choices": []}'
     record = recorded(asked, ManualClock())
@@ -68,8 +68,15 @@ def test_the_request_is_kept_as_it_is_sent_on(changed: bool) -> None:
 @pytest.mark.parametrize(("room", "kept"), [(10, True), (9, False)])
 def test_content_over_the_cap_leaves_its_size(room: int, kept: bool) -> None:
     asked = exchange(ManualClock())
-    asked.state, asked.payload, asked.raw = "ok", {"a": "bcd"}, b'{"a":"bc"}'
+    asked.state, asked.cleared = "ok", True
+    asked.payload, asked.raw = {"a": "bcd"}, b'{"a":"bc"}'
     asked.transcript = b'{"a":"bc"}'
     record = recorded(asked, ManualClock(), max_content=room)
     expected = {"a": "bc"} if kept else {"omitted_bytes": 10}
     assert record.request == record.response == expected
+
+
+def test_what_input_guards_have_not_seen_is_not_kept() -> None:
+    asked = exchange(ManualClock())
+    asked.state, asked.payload, asked.raw = "blocked", {"a": "b"}, b'{"a":"b"}'
+    assert recorded(asked, ManualClock()).request is None

@@ -1,0 +1,179 @@
+"""What is let in: every text of the request is judged, redacted or refused before anything is sent or kept."""
+
+import asyncio
+from collections.abc import Callable
+
+from llmctl.errors import InvalidRequest
+from llmctl.gateway.client import Client
+from llmctl.gateway.passages import Passage, Texts
+from llmctl.gateway.plans import Findings, Plan, Plans
+from llmctl.gateway.policies import Finding, Hearing
+from llmctl.guards.base import About, Source
+from llmctl.guards.redaction import Covered, Redaction, replaced
+from llmctl.guards.validation import RequestLimits, check_request, surely_small
+from llmctl.model.exchange import Exchange
+from llmctl.model.json import encode
+
+JOINED = frozenset({"injection"})  # guards that also judge all that the user said as one text: attacks come in parts
+WHOLE = "validation"  # the guard that also judges the request as a whole
+JOINED_CHARACTERS = 4_000
+MAX_PASSAGES = 10_000
+TURN = 5_000  # characters judged in one go before others get their turn: some milliseconds
+KEPT = 20_000  # characters judged for the record alone, once the request is refused
+_LIMITS = RequestLimits()
+
+_ABOUT: dict[Source, About] = {
+    source: About("input", source) for source in ("system", "user", "assistant", "tool", "retrieved")
+}
+
+
+class InputGuards:
+    """Judges each text with each policy; redactions of all of them are made together."""
+
+    name = "input_guards"
+
+    def __init__(self, plans: Plans, now: Callable[[], float]) -> None:
+        self._plans = plans
+        self._now = now
+
+    async def run(self, exchange: Exchange, client: Client) -> None:
+        """Sets `cleared`, `guards`, `notices`, and where something was redacted `restoration`. Raises Blocked."""
+        _take_context(exchange)
+        plan = self._plans.of(exchange)
+        if not plan.policies:
+            exchange.cleared = True
+            return
+        texts = Texts(exchange.payload, exchange.operation)
+        hearing = Hearing(exchange, "input", self._now)
+        redacting = _Redacting(texts)
+        unread: list[Passage] | None = None
+        try:
+            self._whole(plan, texts, hearing, exchange)
+            unread = texts.passages[::-1]
+            size = 0
+            while unread:
+                await self._passage(plan, unread[-1], hearing, redacting)
+                size += len(unread.pop().text)
+                if size > TURN and unread:
+                    size = 0
+                    await asyncio.sleep(0)
+            await self._joined(plan, texts, hearing)
+        finally:
+            cleared = unread is not None and redacting.rest(plan, unread, exchange.id)
+            redacting.apply(exchange)
+            if exchange.raw is not None:
+                # What was judged is sent and kept: of a name given twice the client's bytes hold another value too.
+                exchange.raw = encode(exchange.payload)
+            exchange.cleared = cleared
+            hearing.close()
+
+    def _whole(self, plan: Plan, texts: Texts, hearing: Hearing, exchange: Exchange) -> None:
+        """What concerns the request as a whole rather than one of its texts."""
+        if len(texts.passages) > MAX_PASSAGES:
+            raise InvalidRequest(f"the request has more than {MAX_PASSAGES:,} texts; send fewer")
+        for policy in plan.policies:
+            if policy.kind == WHOLE:
+                limits = getattr(policy.guard, "limits", _LIMITS)
+                if exchange.raw is None or not surely_small(exchange.raw, limits):
+                    hearing.hear(policy, policy.decided(check_request(exchange.payload, limits)))
+            elif texts.unreadable:
+                many = f"unscanned: {texts.unreadable} parts of the request are no text"
+                hearing.hear(policy, Finding("unscanned", "allow", 0.0, many, "media"))
+
+    async def _passage(self, plan: Plan, passage: Passage, hearing: Hearing, redacting: "_Redacting") -> None:
+        digest = b"" if plan.waits else plan.digest(passage)
+        known = plan.passed(digest)
+        if known is not None:
+            hearing.recall(known)
+            return
+        about, clean = _ABOUT[passage.source], True
+        findings: Findings = []
+        hearing.start()
+        for policy in plan.of(passage.source):
+            if policy.waits:
+                finding = await policy.ask(passage.text, about, hearing.exchange.id)
+            elif len(passage.text) > policy.most_inline:
+                finding = await asyncio.to_thread(policy.look, passage.text, about, hearing.exchange.id)
+            else:
+                finding = policy.look(passage.text, about, hearing.exchange.id)
+            if finding.redactions:
+                redacting.add(passage, finding, restore=policy.restore)
+            hearing.hear(policy, finding)
+            clean = clean and finding.verdict == "allow"
+            findings.append((policy, finding))
+        if clean and not plan.waits:
+            plan.remember(digest, findings)
+
+    async def _joined(self, plan: Plan, texts: Texts, hearing: Hearing) -> None:
+        said = texts.of("user")
+        if len(said) < 2:
+            return
+        for policy in plan.policies:
+            if policy.kind in JOINED and (policy.sources is None or "user" in policy.sources):
+                text = " ".join(said)[-JOINED_CHARACTERS:]
+                finding = await policy.ask(text, _ABOUT["user"], hearing.exchange.id)
+                if finding.action == "redact":  # its spans are places in no message
+                    finding = policy.unplaced(finding)
+                hearing.hear(policy, finding)
+
+
+class _Redacting:
+    """Redactions found so far, by passage."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+        self._found: dict[int, tuple[Passage, list[tuple[Finding, bool]]]] = {}
+
+    def add(self, passage: Passage, finding: Finding, *, restore: bool) -> None:
+        self._found.setdefault(id(passage), (passage, []))[1].append((finding, restore))
+
+    def rest(self, plan: Plan, passages: list[Passage], request_id: str) -> bool:
+        """Find what is to be redacted in texts that were not judged to the end, for the record; whether that worked."""
+        if sum(len(passage.text) for passage in passages) > KEPT:
+            return False
+        for passage in passages:
+            for policy in plan.of(passage.source):
+                if policy.asked:
+                    return False
+                finding = policy.look(passage.text, _ABOUT[passage.source], request_id)
+                if finding.verdict == "error" and finding.action == "block":
+                    return False
+                if finding.redactions:
+                    self.add(passage, finding, restore=policy.restore)
+        return True
+
+    def apply(self, exchange: Exchange) -> None:
+        """Make them in the payload, which the client's own bytes then no longer encode."""
+        if not self._found:
+            return
+        names = Redaction()
+        for passage in self._texts.passages:
+            names.avoid(passage.text)
+        for passage, findings in self._found.values():
+            for_good = Covered(passage.text)
+            for span in (span for finding, restore in findings if not restore for span in finding.redactions):
+                for_good.add(span.start, span.end)
+            restored = {
+                span
+                for finding, restore in findings
+                if restore
+                for span in finding.redactions
+                if not for_good.touches(span.start, span.end)
+            }
+            spans = [span for finding, _ in findings for span in finding.redactions]
+            self._texts.replace(passage, replaced(passage.text, spans, names, restored))
+        self._texts.write_back()
+        exchange.raw = None
+        exchange.restoration = names
+
+
+def _take_context(exchange: Exchange) -> None:
+    """`llmctl: {context: [...]}` is for us alone: passages that the answer may rest on."""
+    if "llmctl" not in exchange.payload:
+        return
+    ours = exchange.payload.pop("llmctl")
+    exchange.raw = None
+    context = ours.get("context", []) if isinstance(ours, dict) and ours.keys() <= {"context"} else None
+    if not isinstance(context, list) or not all(isinstance(passage, str) for passage in context):
+        raise InvalidRequest("`llmctl` takes `context`, a list of texts, and nothing else", param="llmctl")
+    exchange.passages = tuple(context)

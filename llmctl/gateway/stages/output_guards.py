@@ -1,0 +1,194 @@
+"""What is let out: every text of the answer is judged, redacted or refused before the client sees it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from llmctl.gateway.client import Client
+from llmctl.gateway.guarded import Guarded
+from llmctl.gateway.judging import Judging, Unfit
+from llmctl.gateway.passages import Texts
+from llmctl.gateway.plans import Plan, Plans
+from llmctl.gateway.policies import Finding, Hearing
+from llmctl.gateway.spoken import REASONING, Place, resaid, said, untold
+from llmctl.gateway.tally import estimate, written
+from llmctl.guards.base import About
+from llmctl.guards.redaction import Redaction
+from llmctl.model import chat
+from llmctl.model.chat import Answer, Chunk
+from llmctl.model.exchange import Exchange
+from llmctl.model.usage import Usage
+
+Again = Callable[[Exchange, Client], Awaitable[None]]
+"""Has the model asked (again): the upstream stage."""
+
+
+class OutputGuards:
+    """Judges whole answers at once and streams piece by piece. An answer of the wrong form is asked for once more."""
+
+    name = "output_guards"
+
+    def __init__(self, plans: Plans, segment: int, now: Callable[[], float], again: Again | None) -> None:
+        """`again` is None where no answer is to be asked for twice."""
+        self._plans = plans
+        self._segment = segment
+        self._now = now
+        self._again = again
+
+    async def run(self, exchange: Exchange, client: Client) -> None:
+        """Replaces `whole` or `chunks` by what may go out. Raises Blocked, GuardFailed."""
+        plan = self._plans.of(exchange)
+        if not plan.policies or exchange.operation == "embedding":
+            return
+        if exchange.chunks is not None:
+            exchange.chunks = self._stream(exchange, client, plan, exchange.chunks)
+        elif exchange.whole is not None:
+            await self._whole(exchange, client, plan)
+
+    async def _whole(self, exchange: Exchange, client: Client, plan: Plan, *, repaired: bool = False) -> None:
+        answer = exchange.whole
+        assert answer is not None
+        hearing, mended = Hearing(exchange, "output", self._now), False
+        try:
+            exchange.whole = await _guarded(answer, _judging(exchange, plan, hearing), hearing)
+        except Unfit as unfit:
+            exchange.whole = None
+            spent = _cost(exchange, answer)
+            if not self._repairs(exchange) or repaired:
+                exchange.discarded += spent
+                raise
+            mended = True
+            await self._repair(exchange, client, _first(answer), unfit, spent)
+        except BaseException:  # cancelled, too: the answer is paid for
+            exchange.whole = None
+            exchange.discarded += _cost(exchange, answer)
+            raise
+        else:
+            return
+        finally:
+            hearing.close(mended=mended)
+        await self._whole(exchange, client, plan, repaired=True)
+
+    async def _stream(
+        self, exchange: Exchange, client: Client, plan: Plan, source: AsyncIterator[list[Chunk]],
+        *, repaired: bool = False,
+    ) -> AsyncIterator[list[Chunk]]:  # fmt: skip
+        hearing, mended = Hearing(exchange, "output", self._now), False
+        guarded = Guarded(_judging(exchange, plan, hearing), self._segment)
+        passing = guarded.stream(source)
+        again: AsyncIterator[list[Chunk]] | None = None
+        try:
+            async for batch in passing:
+                yield batch
+        except Unfit as unfit:
+            held = guarded.waiting()
+            if not self._repairs(exchange) or repaired:
+                exchange.discarded += _spent(exchange, held)
+                raise
+            mended = True
+            await source.aclose()  # type: ignore[attr-defined]
+            await self._repair(exchange, client, guarded.said(), unfit, _spent(exchange, held))
+            assert exchange.chunks is not None
+            again = self._stream(exchange, client, plan, exchange.chunks, repaired=True)
+        except BaseException:  # also where the client has gone
+            _account(exchange, guarded.waiting())
+            raise
+        finally:
+            await passing.aclose()  # type: ignore[attr-defined]
+            await source.aclose()  # type: ignore[attr-defined]
+            hearing.close(mended=mended)
+        if again is not None:
+            try:
+                async for batch in again:
+                    yield batch
+            finally:
+                await again.aclose()  # type: ignore[attr-defined]
+
+    def _repairs(self, exchange: Exchange) -> bool:
+        return self._again is not None and exchange.operation == "chat"
+
+    async def _repair(self, exchange: Exchange, client: Client, bad: str, unfit: Unfit, spent: Usage) -> None:
+        """Ask once more, saying what was wrong. The record keeps the request as it was."""
+        assert self._again is not None
+        exchange.discarded += spent
+        payload, raw = exchange.payload, exchange.raw
+        demand = f"This answer cannot be used: {unfit.reason}. Answer again with the corrected JSON and nothing else."
+        turns = [{"role": "assistant", "content": bad or "{}"}, {"role": "user", "content": demand}]
+        exchange.payload, exchange.raw = {**payload, "messages": [*payload.get("messages", ()), *turns]}, None
+        try:
+            await self._again(exchange, client)
+        finally:
+            exchange.payload, exchange.raw = payload, raw
+
+
+async def _guarded(answer: Answer, judging: Judging, hearing: Hearing) -> Answer:
+    texts: dict[Place, str] = {}
+    told = False
+    for place, _, text in said(answer.body.choices):
+        told = told or place.field in REASONING
+        words = await judging.text(place.field, text)
+        if words is not None:
+            texts[place] = words
+    if any(choice.message and isinstance(choice.message.content, list) for choice in answer.body.choices):
+        for policy in judging.policies:
+            hearing.hear(policy, Finding("unscanned", "allow", 0.0, "unscanned: parts that are no text", "media"))
+    without_thinking = any(place.field in REASONING for place in texts) or (
+        judging.enforces and not told and untold(answer.raw)
+    )
+    if not texts and not without_thinking:
+        return answer
+    return chat.answer(resaid(answer.raw, texts, without_thinking=without_thinking))
+
+
+def _judging(exchange: Exchange, plan: Plan, hearing: Hearing) -> Judging:
+    names = exchange.restoration if isinstance(exchange.restoration, Redaction) else Redaction()
+    return Judging(plan.policies, _about(exchange, plan), hearing, names)
+
+
+ANSWER = About("output", "assistant")
+
+
+def _about(exchange: Exchange, plan: Plan) -> About:
+    """What the answer may rest on, out of the request; as much of it as somebody looks at."""
+    if not plan.needs_context:
+        messages = exchange.payload.get("messages", ())
+        if not plan.needs_system or not any(message["role"] in ("system", "developer") for message in messages):
+            return ANSWER
+    texts = Texts(exchange.payload, exchange.operation)
+    user = texts.of("user")
+    wanted: Any = exchange.payload.get("response_format")
+    return About(
+        "output",
+        "assistant",
+        (*texts.of("tool", "retrieved"), *exchange.passages),
+        user[-1] if user else "",
+        "\n".join(texts.of("system")),
+        wanted if isinstance(wanted, dict) else None,
+    )
+
+
+def _account(exchange: Exchange, held: list[Chunk]) -> None:
+    """A stream that is cut short: what was held is paid for too. Counts, where there are any, cover all of it."""
+    spent = _spent(exchange, held)
+    if spent.source == "provider":
+        exchange.usage = spent
+    elif exchange.first_chunk_at is None:
+        exchange.discarded += spent
+    else:  # the tally estimates the request with what was delivered
+        exchange.discarded += Usage(output=spent.output, source=spent.source)
+
+
+def _first(answer: Answer) -> str:
+    return next((text for place, _, text in said(answer.body.choices) if place.field == "content"), "")
+
+
+def _cost(exchange: Exchange, answer: Answer) -> Usage:
+    return answer.usage if answer.body.usage else estimate(exchange, written(answer.body.choices))
+
+
+def _spent(exchange: Exchange, held: list[Chunk]) -> Usage:
+    """Tokens of chunks that the client will not see."""
+    counted = [chunk.body.usage for chunk in held if chunk.body.usage is not None]
+    if counted:
+        return counted[-1].partition()
+    size = sum(len(text) for chunk in held for _, _, text in said(chunk.body.choices))
+    return estimate(exchange, size) if size else Usage()
