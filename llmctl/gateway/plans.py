@@ -24,10 +24,12 @@ class Plan:
     def __init__(self, policies: Sequence[Policy]) -> None:
         self.policies = tuple(policies)
         self.waits = any(policy.waits for policy in policies)
+        self.quick = 0 if self.waits else min([policy.most_inline for policy in policies], default=0)
         self.needs_system = any(policy.kind == "leakage" for policy in policies)
         self.needs_context = any(policy.kind not in WITHOUT_CONTEXT for policy in policies)
         self._of: dict[Source, tuple[Policy, ...]] = {}
         self._passed: dict[bytes, Findings] = {}
+        self._before: dict[bytes, Findings] = {}
         self._secret = os.urandom(16)
 
     def of(self, source: Source) -> tuple[Policy, ...]:
@@ -48,12 +50,12 @@ class Plan:
 
     def passed(self, digest: bytes) -> Findings | None:
         """What was found when this text passed, if it did lately."""
-        return self._passed.get(digest)
+        return self._passed.get(digest) or self._before.get(digest)
 
     def remember(self, digest: bytes, findings: Findings) -> None:
         """That a text passed every guard."""
-        if len(self._passed) >= REMEMBERED:
-            del self._passed[next(iter(self._passed))]
+        if len(self._passed) >= REMEMBERED // 2:  # a dict that loses its first key each time gets slow at finding it
+            self._before, self._passed = self._passed, {}
         self._passed[digest] = findings
 
 

@@ -1,7 +1,7 @@
 """Policies at work: a guard's verdict becomes an action, and so does a guard's failure."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -211,6 +211,21 @@ class Hearing:
             self._worst[policy] = finding
         if finding.action == "block" and (error := policy.refused(finding)) is not None:
             raise error
+
+    def judge(self, policies: Sequence[Policy], text: str, about: About, found: "list[tuple[Policy, Finding]]") -> None:
+        """Ask policies that answer at once about a text; their findings are added to `found`. Raises as `hear` does."""
+        now, worst, spent, request_id = self._now, self._worst, self._spent, self.exchange.id
+        self._mark = mark = now()
+        for policy in policies:
+            finding = policy.look(text, about, request_id)
+            found.append((policy, finding))
+            if finding is PASSED and policy not in worst:  # the usual case, without what only others need
+                after = now()
+                worst[policy], spent[policy] = finding, after - mark
+                self._mark = mark = after
+            else:
+                self.hear(policy, finding)
+                mark = self._mark
 
     def recall(self, findings: "list[tuple[Policy, Finding]]") -> None:
         """Take note of findings that let a text pass before."""

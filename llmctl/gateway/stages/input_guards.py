@@ -86,22 +86,14 @@ class InputGuards:
         if known is not None:
             hearing.recall(known)
             return
-        about, clean = _ABOUT[passage.source], True
         findings: Findings = []
-        hearing.start()
-        for policy in plan.of(passage.source):
-            if policy.waits:
-                finding = await policy.ask(passage.text, about, hearing.exchange.id)
-            elif len(passage.text) > policy.most_inline:
-                finding = await asyncio.to_thread(policy.look, passage.text, about, hearing.exchange.id)
-            else:
-                finding = policy.look(passage.text, about, hearing.exchange.id)
-            if finding.redactions:
-                redacting.add(passage, finding, restore=policy.restore)
-            hearing.hear(policy, finding)
-            clean = clean and finding.verdict == "allow"
-            findings.append((policy, finding))
-        if clean and not plan.waits:
+        try:
+            await _judge(plan, passage, hearing, findings)
+        finally:  # what was found before a policy refused is still redacted, for the record
+            for policy, finding in findings:
+                if finding.redactions:
+                    redacting.add(passage, finding, restore=policy.restore)
+        if not plan.waits and all([finding.verdict == "allow" for _, finding in findings]):  # noqa: C419  # quicker
             plan.remember(digest, findings)
 
     async def _joined(self, plan: Plan, texts: Texts, hearing: Hearing) -> None:
@@ -115,6 +107,23 @@ class InputGuards:
                 if finding.action == "redact":  # its spans are places in no message
                     finding = policy.unplaced(finding)
                 hearing.hear(policy, finding)
+
+
+async def _judge(plan: Plan, passage: Passage, hearing: Hearing, findings: Findings) -> None:
+    text, about, policies = passage.text, _ABOUT[passage.source], plan.of(passage.source)
+    if len(text) <= plan.quick:
+        hearing.judge(policies, text, about, findings)
+        return
+    hearing.start()
+    for policy in policies:
+        if policy.waits:
+            finding = await policy.ask(text, about, hearing.exchange.id)
+        elif len(text) > policy.most_inline:
+            finding = await asyncio.to_thread(policy.look, text, about, hearing.exchange.id)
+        else:
+            finding = policy.look(text, about, hearing.exchange.id)
+        findings.append((policy, finding))
+        hearing.hear(policy, finding)
 
 
 class _Redacting:
