@@ -50,7 +50,8 @@ class Plan:
 
     def passed(self, digest: bytes) -> Findings | None:
         """What was found when this text passed, if it did lately."""
-        return self._passed.get(digest) or self._before.get(digest)
+        found = self._passed.get(digest)
+        return self._before.get(digest) if found is None else found
 
     def remember(self, digest: bytes, findings: Findings) -> None:
         """That a text passed every guard."""
