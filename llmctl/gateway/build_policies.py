@@ -14,7 +14,7 @@ from llmctl.gateway.policies import Bug, Policy, Second
 from llmctl.gateway.stages.limits import KIND, Limit, Limiters
 from llmctl.guards import TABLE
 from llmctl.guards.asked import ADAPTERS
-from llmctl.guards.base import About, Direction, Guard, Source
+from llmctl.guards.base import Direction
 from llmctl.guards.plugins import find
 from llmctl.guards.presets import preset
 from llmctl.limits.options import RateLimitOptions
@@ -22,7 +22,6 @@ from llmctl.net.transport import Transport
 
 Path = tuple[str, ...]
 PATH: Path = ("guardrails", "policies")
-WARMING = "Nobody asked for this: a line to warm up, with 3 words, an address (jo@example.org) and a question?"
 
 
 @dataclass(slots=True)
@@ -46,14 +45,6 @@ def effective(config: GuardrailsConfig) -> dict[str, PolicyConfig]:
     policies = {name: PolicyConfig.model_validate(raw) for name, raw in preset(config.preset).items()}
     policies |= config.policies
     return {name: policy for name, policy in policies.items() if policy.mode != "disabled"}
-
-
-def _warm(guard: Guard) -> None:
-    """Load now what would hold up the first request, and what the garbage collector need not look at again."""
-    for direction in guard.directions:
-        sources: tuple[Source, ...] = ("user", "tool") if direction == "input" else ("assistant",)
-        for source in sources:
-            guard.judge(WARMING, About(direction, source, (WARMING,), WARMING, WARMING))
 
 
 class Maker:
@@ -139,8 +130,6 @@ class Maker:
         except (ValueError, OSError) as error:
             self._say((*path, "options"), str(error))
             return None
-        if kind in TABLE:
-            _warm(guard)
         self._made[key] = guard
         return guard
 

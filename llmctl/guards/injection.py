@@ -112,7 +112,8 @@ class InjectionGuard:
         threshold = options.threshold
         cut = getattr(self.buried, options.preset) - self.buried.balanced
         self.limit = cut if threshold is None else log(threshold / (1.0 - threshold))
-        hits("warm")
+        for source in ("user", "tool"):  # its tables are loaded by the first text, which had better not be somebody's
+            self.judge("A line to warm up, of no account.", About(source=source))
 
     def judge(self, text: str, about: About) -> Verdict:
         """Blocks from the threshold on. System messages are the operator's own and pass."""
