@@ -8,7 +8,7 @@ from llmctl.gateway.passages import hides, strings, unescaped
 from llmctl.gateway.policies import Finding, Hearing, Policy
 from llmctl.gateway.spoken import ARGUMENTS
 from llmctl.guards.base import About, Span
-from llmctl.guards.redaction import Redaction, stand_in
+from llmctl.guards.redaction import Redaction, replaced, stand_in
 from llmctl.guards.window import Channel
 from llmctl.model.json import UNDECODABLE, decode, encode
 
@@ -133,12 +133,7 @@ class Judging:
         if self._turn > TURN:  # an answer of many texts, or one that came in one piece
             self._turn = 0
             await asyncio.sleep(0)
-        if not policy.waits and len(text) <= policy.most_inline:
-            finding = policy.look(text, about, self._id)
-        elif policy.waits:
-            finding = await policy.ask(text, about, self._id)
-        else:
-            finding = await asyncio.to_thread(policy.look, text, about, self._id)
+        finding = await policy.ask(text, about, self._id)
         try:
             self.hearing.hear(policy, finding)
         except Blocked as error:
@@ -150,11 +145,8 @@ class Judging:
     def _redacted(self, text: str, spans: list[Span]) -> str | None:
         if not spans:
             return None
-        channel = Channel(0)
-        channel.feed(text)
         self._names.avoid(text)
-        channel.settle(len(text), spans, 0, self._name, final=True)
-        return channel.delivered(0, len(text))
+        return replaced(text, spans, self._names, ())
 
     def _name(self, span: Span, value: str) -> str:
         """Never one that is restored: it is not the client's own."""

@@ -13,7 +13,7 @@ REMEMBERED = 4_096  # texts that passed, by keyed digest: history and tools come
 WITHOUT_CONTEXT = frozenset(
     {"validation", "pii", "secrets", "content", "toxicity", "refusal", "pattern", "topics", "leakage"}
 )
-"""Guards that look at nothing but the text, and at the system prompt at most."""
+"""Guards that look at nothing but the text, and at the system prompt at most, unless they say so themselves."""
 
 Findings = list[tuple[Policy, Finding]]
 
@@ -26,7 +26,9 @@ class Plan:
         self.waits = any(policy.waits for policy in policies)
         self.quick = 0 if self.waits else min([policy.most_inline for policy in policies], default=0)
         self.needs_system = any(policy.kind == "leakage" for policy in policies)
-        self.needs_context = any(policy.kind not in WITHOUT_CONTEXT for policy in policies)
+        self.needs_context = any(
+            policy.kind not in WITHOUT_CONTEXT or getattr(policy.guard, "needs_context", False) for policy in policies
+        )
         self._of: dict[Source, tuple[Policy, ...]] = {}
         self._passed: dict[bytes, Findings] = {}
         self._before: dict[bytes, Findings] = {}

@@ -14,11 +14,10 @@ from typing import ClassVar, NamedTuple
 from pydantic import Field
 
 from llmctl.guards import injection_model as model
-from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Source, Span, Verdict
+from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Source, Span, Verdict
 from llmctl.guards.injection_rules import Hit, hits, look, strength
 from llmctl.guards.normalise import Normalised, Variant, hidden, normalise, variants
 
-PRESETS: tuple[Preset, ...] = ("strict", "balanced", "lenient")
 BURIED: frozenset[Source] = frozenset({"tool", "retrieved"})
 ENCODED = 1.0  # added to the evidence of a decoded part: nobody encodes an honest request
 NEEDS_RULE = frozenset({"leet"})  # decodings so loose that the model's opinion of them is worth nothing

@@ -49,7 +49,6 @@ VERB = (
 BEFORE = (
     r"(?:previous|prior|preceding|above|earlier|foregoing|former|past|initial|original|existing|system|developer'?s?)"
 )
-ALL = r"(?:all|any|every|everything|your|these|those|my)"
 OBJECT = (
     r"(?:instructions?|directions?|rules?|prompts?|guidelines?|commands?|orders?|directives?|constraints?|restrictions?|"
     r"polic(?:y|ies)|programming|training|safeguards?|guardrails?|protocols?|messages?|context|limitations?|assignments?)\b"

@@ -74,6 +74,7 @@ class Leakage:
         self._action: Outcome = options.action
         self._protected = options.protected
         self._protect = options.protect
+        self.needs_context = options.protect == "all"
         self._disguises = [_disguises(canary) for canary in options.canaries]
         forms = {_bare(form) for plain, bare in self._disguises for form in (plain, *bare)}
         self._openings = {form[:count] for form in forms for count in range(1, len(form) + 1)}

@@ -5,7 +5,7 @@ here writes it anywhere.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any
 
@@ -130,14 +130,10 @@ class Redaction:
         return self._names[key]
 
     def apply(self, text: str, spans: Iterable[Span]) -> str:
-        """`text` with every span replaced; overlapping ones as one. Numbers are this exchange's, not the span's."""
+        """`text` with every span taken out so that it can be put back."""
         self.avoid(text)
-        pieces: list[str] = []
-        kept = 0
-        for span in merged(spans):
-            pieces += text[kept : span.start], self.placeholder(span.category, text[span.start : span.end])
-            kept = span.end
-        return "".join([*pieces, text[kept:]])
+        whole = merged(spans)
+        return replaced(text, whole, self, whole)
 
     def restore(self, text: str, *, within_json: bool = False) -> str:
         """`text` with the values back in the place of their placeholders; others are left as they are.
@@ -159,13 +155,6 @@ class Redaction:
     def restorer(self, *, within_json: bool = False) -> "Restorer":
         """`restore` of one text that comes in pieces."""
         return Restorer(self, within_json=within_json)
-
-    def restored(self, chunks: Iterable[str]) -> Iterator[str]:
-        """`restore` of a streamed text, chunk by chunk."""
-        restorer = Restorer(self)
-        for chunk in chunks:
-            yield restorer.feed(chunk)
-        yield restorer.finish()
 
     def longest(self) -> int:
         """The length of the longest placeholder given out."""

@@ -52,7 +52,8 @@ def test_streams_restore_to_the_same_for_every_chunking(data: st.DataObject) -> 
     text = data.draw(st.lists(st.sampled_from([first, "[", "]", "[EM", "x", "[EMAIL_9]"]), max_size=10).map("".join))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     chunks = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert "".join(redaction.restored(chunks)) == redaction.restore(text)
+    restorer = redaction.restorer()
+    assert "".join([*map(restorer.feed, chunks), restorer.finish()]) == redaction.restore(text)
 
 
 def test_only_a_possible_beginning_is_held_back() -> None:

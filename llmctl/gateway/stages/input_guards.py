@@ -20,7 +20,6 @@ JOINED_CHARACTERS = 4_000
 MAX_PASSAGES = 10_000
 TURN = 5_000  # characters judged in one go before others get their turn: some milliseconds
 KEPT = 20_000  # characters judged for the record alone, once the request is refused
-_LIMITS = RequestLimits()
 
 _ABOUT: dict[Source, About] = {
     source: About("input", source) for source in ("system", "user", "assistant", "tool", "retrieved")
@@ -73,7 +72,7 @@ class InputGuards:
             raise InvalidRequest(f"the request has more than {MAX_PASSAGES:,} texts; send fewer")
         for policy in plan.policies:
             if policy.kind == WHOLE:
-                limits = getattr(policy.guard, "limits", _LIMITS)
+                limits: RequestLimits = policy.guard.limits  # type: ignore[union-attr]  # of that guard alone
                 if exchange.raw is None or not surely_small(exchange.raw, limits):
                     hearing.hear(policy, policy.decided(check_request(exchange.payload, limits)))
             elif texts.unreadable:
@@ -116,12 +115,7 @@ async def _judge(plan: Plan, passage: Passage, hearing: Hearing, findings: Findi
         return
     hearing.start()
     for policy in policies:
-        if policy.waits:
-            finding = await policy.ask(text, about, hearing.exchange.id)
-        elif len(text) > policy.most_inline:
-            finding = await asyncio.to_thread(policy.look, text, about, hearing.exchange.id)
-        else:
-            finding = policy.look(text, about, hearing.exchange.id)
+        finding = await policy.ask(text, about, hearing.exchange.id)
         findings.append((policy, finding))
         hearing.hear(policy, finding)
 

@@ -150,9 +150,11 @@ ANSWER = About("output", "assistant")
 def _about(exchange: Exchange, plan: Plan) -> About:
     """What the answer may rest on, out of the request; as much of it as somebody looks at."""
     if not plan.needs_context:
-        messages = exchange.payload.get("messages", ())
-        if not plan.needs_system or not any(message["role"] in ("system", "developer") for message in messages):
+        messages = exchange.payload.get("messages", ()) if plan.needs_system else ()
+        told = [message for message in messages if message["role"] in ("system", "developer")]
+        if not told:
             return ANSWER
+        return About("output", "assistant", system="\n".join(Texts({"messages": told}, "chat").of("system")))
     texts = Texts(exchange.payload, exchange.operation)
     user = texts.of("user")
     wanted: Any = exchange.payload.get("response_format")

@@ -334,3 +334,17 @@ async def test_signed_reasoning_that_nobody_could_judge_does_not_go_out(tmp_path
     shadow = PII.replace("block", "block, mode: shadow")
     asked = await Bench(tmp_path, f"{{preset: none, policies: {{{shadow}}}}}", answer).say("q", stream=how == "stream")
     assert b'"jo"' in asked.out
+
+
+@pytest.mark.parametrize(
+    ("protect", "role", "state"),
+    [("system", "system", "blocked"), ("system", "tool", "ok"), ("all", "tool", "blocked"), ("none", "system", "ok")],
+)
+async def test_what_is_protected_is_not_recited(tmp_path: Path, protect: str, role: str, state: str) -> None:
+    told = "The sourdough of this bakery is always three days old before anybody here is allowed to sell it"
+    leakage = f"leakage: {{kind: leakage, on_error: block, options: {{protect: {protect}}}}}"
+    turn = {"role": role, "content": told} | ({"tool_call_id": "1"} if role == "tool" else {})
+    asked = await ask(
+        bench(tmp_path, leakage, f"Well: {told}."), "whole", messages=[turn, {"role": "user", "content": "?"}]
+    )
+    assert asked.record.state == state
