@@ -51,6 +51,9 @@ fix: $(dev) ## what ruff can put right by itself
 bench: $(dev) ## every bench/*.py, a JSON document each
 	@for script in $(sort $(wildcard bench/*.py)); do echo "# $$script" >&2; $(bin)/python $$script; done
 
+drill: $(dev) ## imitated providers fail and every answer is checked; a JSON document, a quarter of an hour
+	@$(bin)/python bench/drill.py
+
 docs: $(dev) ## docs/reference/*.md from the command line and the schema
 	@$(bin)/python -m tools.docs
 

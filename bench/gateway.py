@@ -22,7 +22,7 @@ from bench.rig.plan import Plan, quick
 from bench.rig.processes import BenchFailed
 from bench.rig.report import Bar, Details, Noise, Section, commit, document, machine
 from bench.rig.streaming import open_streams, streams
-from bench.rig.throughput import gateway, guarded, upstream
+from bench.rig.throughput import gateway, guarded, routed, upstream
 from bench.rig.upstreams import NGINX
 from bench.rig.wrk import WRK
 
@@ -30,6 +30,7 @@ SCENARIOS: dict[str, Callable[[Plan], Section]] = {
     "upstream": upstream,
     "gateway": gateway,
     "guarded": guarded,
+    "routed": routed,
     "streams": streams,
     "open_streams": open_streams,
     "start": start,

@@ -12,6 +12,10 @@ from pydantic.fields import FieldInfo
 from llmctl import providers, routing
 from llmctl.config.schema import Config, Extension
 from llmctl.config.units import parse_bytes, parse_seconds
+from llmctl.gateway.build_routes import EXPERIMENTS
+from llmctl.gateway.hedge import HedgeOptions
+from llmctl.gateway.resilience import ResilienceOptions
+from llmctl.routing.conditions import When
 
 INTRODUCTION = """# Configuration
 
@@ -20,6 +24,16 @@ duration a number of seconds or `250ms`, `30s`, `5m`. `${VAR}` and `${VAR:-defau
 `llmctl config check` names every mistake with its file, line and key; `llmctl config schema` prints a JSON Schema.
 """
 
+ENTRIES = {
+    "Providers": "An entry of `providers` is",
+    "Routing strategies": "An entry of `routes`, and of a route's `rules`, is what stands above for all of them, and",
+    "Experiments": "A route's `experiment` is",
+}
+SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
+    ("Conditions", "routes.NAME.rules[].when", When),
+    ("Hedging", "routes.NAME.hedge", HedgeOptions),
+    ("Resilience", "resilience", ResilienceOptions),
+)
 PLAIN = {
     str: "text",
     SecretStr: "text",
@@ -33,19 +47,21 @@ BOUNDS = {"ge": "at least {}", "gt": "over {}", "le": "at most {}", "lt": "under
 
 
 def configuration_reference() -> str:
-    """The root's section, one per nested section, then one per `kind` of provider and route."""
+    """The root's section, one per nested section, one per `kind`, and those that the schema knows nothing of."""
     parts = [INTRODUCTION, *_sections("gateway.yaml", "", Config)]
     tables: tuple[tuple[str, str, Mapping[str, type[Any]]], ...] = (
         ("Providers", "providers.NAME", providers.TABLE),
         ("Routing strategies", "routes.NAME", routing.TABLE),
+        ("Experiments", "routes.NAME.experiment", EXPERIMENTS),
     )
     for title, path, table in tables:
         kinds = ", ".join(f"`{kind}`" for kind in table)
-        parts.append(
-            f"## {title}\n\nAn entry of `{path.partition('.')[0]}` is a `kind` ({kinds}) and that kind's options.\n"
-        )
+        parts.append(f"## {title}\n\n{ENTRIES[title]} a `kind` ({kinds}) and that kind's options.\n")
         for kind, extension in table.items():
-            parts += _sections(f"{path} with `kind: {kind}`", path, extension.Options, doc=extension, level=3)
+            options = getattr(extension, "Options", extension)
+            parts += _sections(f"{path} with `kind: {kind}`", path, options, doc=extension, level=3)
+    for title, path, model in SECTIONS:
+        parts += [f"## {title}\n", *_sections(path, path, model, level=3)]
     return "\n".join(parts)
 
 
@@ -101,7 +117,7 @@ def _describe(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     if origin in (list, tuple, set, frozenset):
         return f"list of {_describe(args[0])}"
     if origin in (dict, Mapping):
-        return f"map of name to {_describe(args[1])}"
+        return "section" if args[1] is Any else f"map of name to {_describe(args[1])}"
     if isinstance(annotation, type) and issubclass(annotation, Extension):
         return "`kind` and options"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -136,8 +152,12 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    if (unit := _unit(field.metadata)) is not None:
+    within = [item for part in get_args(field.annotation) for item in get_args(part)[1:]]  # of a type or None
+    if (unit := _unit(field.metadata) or _unit(within)) is not None:
         return f"`{_size(int(value)) if unit == 'size' else f'{value:g}s'}`"
+    if isinstance(value, tuple | list | frozenset):
+        ordered = sorted(value) if isinstance(value, frozenset) else value
+        return ", ".join(f"`{one}`" for one in ordered) or "empty"
     return f"`{value}`" if value or value == 0 else "empty"
 
 

@@ -52,13 +52,14 @@ def count(name: str, text: str) -> tuple[list[bytes], list[int], list[tuple[int,
     if name == "direct":
         found = model.words(model.plain(text[:CUT]))
         marked = [model.MARK, *found, model.MARK]
-        pairs = sorted(set(model.neighbours(marked[: model.MAX_PAIRS + 1])))
-        words, shapes = sorted(set(found)), sorted(model.triples(model.collapsed(model.about(marked))))
+        pairs = sorted(set(model.neighbours(model.coded(marked[: model.MAX_PAIRS + 1]))))
+        words, shapes = sorted(set(found)), sorted(model.triples(model.collapsed(model.about(model.coded(marked)))))
         return words, pairs, shapes, [len(words), len(shapes), len(pairs)]
     found = model.marked(text, model.sentences(text))
-    about = model.collapsed(model.about(found))
+    codes = model.coded(found)
+    about = model.collapsed(model.about(codes))
     shapes = [three for three in zip(about, about[1:], about[2:], strict=False) if three[1]]
-    pairs = list(model.neighbours(found))
+    pairs = list(model.neighbours(codes))
     return [w for w in found if w != model.MARK], pairs, shapes, [len(pairs), len(about) - 1, len(pairs)]
 
 

@@ -14,6 +14,9 @@ from llmctl.config.keys import new_key
 
 LLMCTL = Path(sys.executable).with_name("llmctl")
 MODEL = "mock"
+STRONG = "strong"
+SMART = "smart"
+"""The name of a route that chooses between two models by complexity, with retries, breakers and fallbacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ def _config(
         "version": 1,
         "server": {"host": "127.0.0.1", "port": port, "workers": workers},
         "providers": {"upstream": openai if upstream is not None else {"kind": "scripted"}},
-        "models": {MODEL: {"provider": "upstream"}},
+        "models": {MODEL: {"provider": "upstream"}, STRONG: {"provider": "upstream", "model": MODEL}},
+        "routes": {SMART: {"kind": "complexity", "cheap": MODEL, "smart": STRONG}},
         "keys": [{**key, "tenant": "bench"}],
         "guardrails": {"preset": preset},
         "records": {"dir": str(folder / "records"), "content": "redacted"},

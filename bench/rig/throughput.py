@@ -11,7 +11,7 @@ from bench.guards import prose
 from bench.rig.plan import Plan
 from bench.rig.processes import BenchFailed, cpu_seconds, rss_mb
 from bench.rig.report import Bar, Details, Section
-from bench.rig.served import MODEL, Served, served
+from bench.rig.served import MODEL, SMART, Served, served
 from bench.rig.upstreams import Mock, nginx
 from bench.rig.wrk import Load, middle, script, wrk
 from llmctl.guards import TABLE
@@ -76,6 +76,24 @@ def guarded(plan: Plan) -> Section:
     return section
 
 
+def routed(plan: Plan) -> Section:
+    """The gateway with a route that chooses by complexity, and the balanced guardrails; the same prompt each time."""
+    section = Section(f"{UPSTREAM}; 150-character prompts, answers of 20 characters")
+    with nginx(plan.scratch) as mock:
+        direct = script(plan.scratch, "direct", MODEL, {})
+        wrk(mock.port, direct, connections=CONNECTIONS, seconds=1)
+        for what, given in (("new_prompts", prompts()), ("same_prompt", None)):
+            for workers in (1, 2):
+                plan.say(f"complexity route, balanced guardrails, {what.replace('_', ' ')}, {workers} worker(s)")
+                details = _workers(plan, mock, workers, direct, preset="balanced", given=given, model=SMART)
+                section.details[f"{what}_workers_{workers}"] = details
+                name = f"routed errors, {what}, {workers}"
+                section.bars.append(Bar(name, details["errors"], "at most", 0, "requests"))
+    best = max(section.details[f"same_prompt_workers_{workers}"]["requests_per_s"] for workers in (1, 2))
+    section.bars.append(Bar("routed gateway, same prompt", best, "at least", 9_000, "requests/s"))
+    return section
+
+
 def prompts(count: int = 20_000) -> list[str]:
     """Prompts of 150 characters, more than the gateway remembers, so that each is judged anew.
 
@@ -108,13 +126,14 @@ def _workers(
     *,
     preset: str = "none",
     given: Sequence[str] | None = None,
+    model: str = MODEL,
 ) -> dict[str, Any]:
     """Runs in turns with the upstream alone, so that the ratio is of neighbours in time."""
     direct: list[Load] = []
     through: list[Load] = []
     cpu = mock_cpu = 0.0
     with served(plan.scratch, mock.port, workers=workers, preset=preset) as it:
-        lua = script(plan.scratch, f"gateway-{workers}", MODEL, it.authorization, given)
+        lua = script(plan.scratch, f"gateway-{workers}", model, it.authorization, given)
         idle = rss_mb(it.pid)
         warm_up(it, lua)
         for _ in range(plan.repeats):

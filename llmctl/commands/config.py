@@ -56,15 +56,23 @@ def show(
 def schema() -> None:
     """Print the JSON Schema of gateway.yaml, for completion and checking in editors."""
     # Kinds are imported for this alone: the other commands need none of them.
+    from llmctl.gateway.build_routes import EXPERIMENTS
+    from llmctl.gateway.hedge import HedgeOptions
+    from llmctl.gateway.resilience import ResilienceOptions
     from llmctl.providers import TABLE as PROVIDERS
     from llmctl.routing import TABLE as STRATEGIES
+    from llmctl.routing.conditions import When
 
+    strategies = {kind: strategy.Options for kind, strategy in STRATEGIES.items()}
     print_json(
         json_schema(
             {
                 "providers": {kind: provider.Options for kind, provider in PROVIDERS.items()},
-                "routes": {kind: strategy.Options for kind, strategy in STRATEGIES.items()},
-            }
+                "routes": strategies,
+                "routes.rules": strategies,
+                "routes.experiment": EXPERIMENTS,
+            },
+            {"routes.rules.when": When, "routes.hedge": HedgeOptions, "resilience": ResilienceOptions},
         )
     )
 

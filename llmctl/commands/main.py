@@ -33,6 +33,7 @@ VERBS = {
     "guard": Verb("llmctl.commands.guard", "app", "List guards, run them over a text, measure them on labelled data."),
     "keys": Verb("llmctl.commands.keys", "app", "Make virtual keys."),
     "route": Verb("llmctl.commands.route", "app", "Why a prompt is simple or complex; fit and measure what judges it."),
+    "compress": Verb("llmctl.commands.compress", "app", "Measure prompt compression."),
     "traces": Verb("llmctl.commands.traces", "app", "List, show and export recorded exchanges."),
 }
 

@@ -1,4 +1,4 @@
-"""`llmctl route`: explain, bench, train."""
+"""`llmctl route`: explain, bench, train, experiments."""
 
 import sys
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmctl.commands.options import JsonOption, print_json
+from llmctl.commands.options import ConfigOption, JsonOption, config_path, print_json
+from llmctl.commands.route_experiments import experiments
 from llmctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,9 +35,21 @@ def explain(
     text: Annotated[str | None, typer.Argument(help="The prompt. Default: --file, else what comes on stdin.")] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Read the prompt from this file.")] = None,
     model: ModelOption = None,
+    config: ConfigOption = None,
+    route: Annotated[
+        str | None, typer.Option("--route", metavar="NAME", help="Say what the configuration's route does with it.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Print a prompt's complexity: score, tier, and which features and words pull it where."""
+    """Print a prompt's complexity: score, tier, and which features and words pull it where.
+
+    With --route: that route's candidates, what it chooses and why, as if every model were well. Connects to nothing.
+    """
+    if route is not None:
+        if model is not None:
+            raise UsageError("--route uses the model that the configuration names: leave --model out")
+        _explain_route(config_path(config), route, _text(text, file), json)
+        return
     found = _model(model)
     said = found.explain(_text(text, file))
     if json:
@@ -50,6 +63,17 @@ def explain(
             value = "" if pull.value is None else f"  = {pull.value:.3g}"
             print(f"{title:<10} {pull.pull:+.4f}  {pull.feature}{value}")
             title = ""
+
+
+def _explain_route(config: Path, route: str, text: str, json: bool) -> None:
+    from llmctl.commands.route_explain import explained, lines
+
+    said = explained(config, route, text)
+    if json:
+        print_json(said)
+        return
+    for line in lines(said):
+        print(line)
 
 
 @app.command()
@@ -126,6 +150,9 @@ def train(
         return
     print(f"{output}: fitted to {len(rows)} rows; medium from {simple:+.3f}, complex from {complex_:+.3f}")
     print(f"how good it is: llmctl route bench --data {data} --weak {weak} --strong {strong}")
+
+
+app.command()(experiments)
 
 
 def _scores(rows: "Sequence[Row]", folds: int) -> Any:

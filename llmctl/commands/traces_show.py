@@ -93,10 +93,11 @@ def _guards(record: Record) -> Iterator[str]:
     for result in record.guards:
         score = "" if result.score is None else f" score {result.score:.3f}"
         detail = ", ".join(filter(None, (result.category, result.reason)))
-        yield (
-            f"  {result.direction} {result.guard}: {result.verdict}, {result.action}{score}"
-            f" in {_ms(result.duration_us)}{f' ({detail})' if detail else ''}"
-        )
+        took = f" in {_ms(result.duration_us)}" if result.duration_us else ""
+        what = f"{result.direction} {result.guard}: {result.verdict}, {result.action}{score}{took}"
+        yield f"  {what}{f' ({detail})' if detail else ''}"
+    if record.passed:
+        yield f"  nothing found: {', '.join(record.passed)}"
 
 
 def _said(body: Any) -> Iterator[str]:

@@ -51,11 +51,72 @@ class ServerConfig(Section):
     drain_timeout: Seconds = Field(30.0, description="After SIGTERM, streams may finish within this.")
 
 
+Failing = Literal[
+    "default", "rate_limit", "context_length", "content_policy", "timeout", "server_error", "connect", "protocol",
+    "auth", "other",
+]  # fmt: skip
+Fallbacks = list[Name] | dict[Failing, list[Name]]
+
+
 class ModelConfig(Section):
     """A model clients can ask for by its key's name."""
 
     provider: Name = Field(description="Name of an entry in `providers`.")
     model: str | None = Field(None, min_length=1, description="What the provider calls it; the same name if absent.")
+    context: int | None = Field(None, ge=1, description="Tokens of prompt and answer together. Default: not known.")
+    capabilities: list[Literal["tools", "images", "json"]] | None = Field(
+        None, description="What it can do beside text. Default: everything is assumed."
+    )
+    concurrency: int | None = Field(
+        None, ge=1, description="Calls under way at a time; others wait. Default: no limit."
+    )
+    max_queue: int = Field(
+        128, ge=0, description="Calls that may wait for `concurrency`; over it the least important is refused."
+    )
+    fallbacks: Fallbacks | None = Field(
+        None, description="Models to ask when this one, asked for by name, fails: a list, or lists by kind of failure."
+    )
+
+
+class RuleConfig(Extension):
+    """A strategy for the requests that meet a condition."""
+
+    when: dict[str, Any] = Field(min_length=1, description="Conditions, all of which must hold: see Conditions.")
+
+
+class RouteConfig(Extension):
+    """A name that stands for a choice between models."""
+
+    rules: list[RuleConfig] = Field(
+        default_factory=list,
+        description="Tried in order; the first whose condition holds chooses instead of the route's own.",
+    )
+    experiment: Extension | None = Field(None, description="`ab`, `canary` or `shadow`: see Experiments.")
+    fallbacks: Fallbacks | None = Field(
+        None,
+        description="Models to ask when the chosen one fails: a list, or lists by kind of failure."
+        " Default: the route's others.",
+    )
+    cheaper: list[Name] = Field(default_factory=list, description="Models to ask when all of those fail too.")
+    static_answer: str | None = Field(
+        None, min_length=1, description="What to answer, as a complete answer, when no model could. Default: an error."
+    )
+    attempt_timeout: Seconds | None = Field(
+        None,
+        gt=0,
+        description="A call must bring its first token, or its whole answer if that is no stream, within this.",
+    )
+    timeout: Seconds | None = Field(
+        None, gt=0, description="Deadline for the exchange, where shorter than the server's."
+    )
+    hedge: dict[str, Any] | None = Field(
+        None,
+        description="A second call when the first token is late; `{}` for the defaults: see Hedging. Default: none.",
+    )
+    resume: bool = Field(
+        False, description="A stream that breaks off is continued by another model from the text so far."
+    )
+    priority: int = Field(0, ge=-100, le=100, description="Higher goes first where calls wait; added to the key's.")
 
 
 class KeyConfig(Section):
@@ -69,6 +130,7 @@ class KeyConfig(Section):
     models: list[str] | None = Field(None, description="Models and routes it may ask for; all if absent.")
     expires: datetime | None = Field(None, description="RFC 3339 time after which it is refused.")
     admin: bool = Field(False, description="May also read /metrics from another host.")
+    priority: int = Field(0, ge=-100, le=100, description="Higher goes first where calls wait for a model.")
 
 
 class RecordsConfig(Section):
@@ -161,8 +223,11 @@ class Config(Section):
     server: ServerConfig = Field(default_factory=ServerConfig, description="Where the gateway listens.")
     providers: dict[Name, Extension] = Field(min_length=1, description="Upstreams, by name.")
     models: dict[Name, ModelConfig] = Field(min_length=1, description="Models clients can ask for.")
-    routes: dict[Name, Extension] = Field(
+    routes: dict[Name, RouteConfig] = Field(
         default_factory=dict, description="Names that stand for a choice between models, by routing strategy."
+    )
+    resilience: dict[str, Any] = Field(
+        default_factory=dict, description="Retries, breakers and health of all models: see Resilience."
     )
     keys: list[KeyConfig] = Field(default_factory=list, description="Virtual keys; none means loopback only.")
     guardrails: GuardrailsConfig = Field(default_factory=GuardrailsConfig, description="What is let in and out.")

@@ -1,5 +1,6 @@
 """Makes a gateway from a configuration. Everything that can fail fails here, before anything is live."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -12,29 +13,39 @@ from llmctl.config import keys
 from llmctl.config.load import Loaded, decode
 from llmctl.config.schema import GuardrailsConfig
 from llmctl.errors import ConfigError
+from llmctl.gateway.attempt import Caller
 from llmctl.gateway.build_policies import Maker, Policies
+from llmctl.gateway.build_routes import RouteMaker, Routes
+from llmctl.gateway.build_targets import feature_tools, make_targets
 from llmctl.gateway.gateway import Gateway
+from llmctl.gateway.kept import Kept
 from llmctl.gateway.leases import Leases, Made
-from llmctl.gateway.pipeline import Pipeline, Stage
+from llmctl.gateway.pipeline import Closing, Pipeline, Stage
 from llmctl.gateway.plans import Plans
 from llmctl.gateway.prices import Priced, price_list
+from llmctl.gateway.probes import Prober
+from llmctl.gateway.reserves import Reserves
+from llmctl.gateway.resilience import ResilienceOptions
+from llmctl.gateway.retry import RetryBudget, RetryPolicy
 from llmctl.gateway.stages.auth import Auth, Key, Keyring
 from llmctl.gateway.stages.input_guards import InputGuards
-from llmctl.gateway.stages.limits import Limiters, Reserve, Settle
+from llmctl.gateway.stages.limits import Reserve, Settle
+from llmctl.gateway.stages.mirror import Mirror
 from llmctl.gateway.stages.output_guards import OutputGuards
 from llmctl.gateway.stages.read import Read
 from llmctl.gateway.stages.record import Sink, WriteRecord
 from llmctl.gateway.stages.respond import Charge, Respond
-from llmctl.gateway.stages.route import Route
-from llmctl.gateway.stages.upstream import Target, Upstream
+from llmctl.gateway.stages.route import Learn, Route
+from llmctl.gateway.stages.upstream import Again, Upstream
+from llmctl.gateway.target import Target
 from llmctl.model.exchange import Principal
 from llmctl.model.pricing import PriceList
 from llmctl.net.transport import Transport
 from llmctl.providers import TABLE as PROVIDERS
 from llmctl.providers.base import Provider
-from llmctl.routing import TABLE as STRATEGIES
-from llmctl.routing.base import Strategy
-from llmctl.routing.fixed import Fixed, FixedOptions
+from llmctl.routing.base import ModelFacts
+
+Transition = Callable[[str, str, str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,61 +58,98 @@ class Surroundings:
     sinks: Sequence[Sink]
     bug: Callable[[str, BaseException], None]
     leases: Leases = field(default_factory=Leases)
-    limiters: Limiters = field(default_factory=Limiters)
+    kept: Kept = field(default_factory=Kept)
+    transition: Transition = lambda model, before, after, reason: None
+    """Told of every breaker that changes its state: the model's name, from, to, why."""
 
 
 def build(loaded: Loaded, around: Surroundings) -> Gateway:
     """A gateway that is ready to `start`. Raises ConfigError with every finding."""
-    config = loaded.config
     trouble: list[str] = []
     providers, bases, made = _providers(loaded, around.leases, trouble)
-    routes = _routes(loaded, trouble)
-    policies = Maker(loaded, around.transport, around.bug, trouble).policies(around.limiters, around.clock.monotonic)
+    prices = _prices(loaded, bases, around.clock)
+    facts = _facts(loaded, prices)
+    routes = RouteMaker(loaded, facts, around.kept, trouble).routes()
+    resilience = _resilience(loaded, trouble)
+    policies = Maker(loaded, around.transport, around.bug, trouble).policies(around.kept, around.clock.monotonic)
+    if trouble or resilience is None:
+        raise ConfigError(trouble)
+    targets = make_targets(loaded, providers, resilience, around)
+    path = _Path(loaded, around, _keyring(loaded, around.clock), prices, policies, routes, targets, resilience)
+    probes = Prober(targets.values(), resilience.probe_every or math.inf, around.clock.monotonic)
+    beside = (probes, path.mirror, policies)
+    return Gateway(loaded, path.pipeline(), path.keyring, path.route, made, targets, beside, around)
+
+
+def routing(loaded: Loaded, clock: Clock) -> tuple[Routes, dict[str, ModelFacts]]:
+    """What chooses models, and what it knows of them, without a gateway around it. Raises ConfigError."""
+    trouble: list[str] = []
+    _, bases, _ = _providers(loaded, Leases(), trouble)
+    facts = _facts(loaded, _prices(loaded, bases, clock))
+    routes = RouteMaker(loaded, facts, Kept(), trouble).routes()
     if trouble:
         raise ConfigError(trouble)
-    targets: dict[str, Target] = {}
-    priced: dict[str, Priced] = {}
-    for name, entry in config.models.items():
-        provider, model = providers[entry.provider], entry.model or name
-        targets[name] = Target(provider, model, provider.transport or around.transport)
-        priced[name] = Priced(config.providers[entry.provider].kind, bases[entry.provider], model)
-    prices = price_list(priced, around.clock)
-    keyring = _keyring(loaded, around.clock)
-    route = Route(routes, around.random)
-    pipeline = _pipeline(
-        loaded, around, keyring, route, Upstream(targets, around.clock, around.random), prices, policies
-    )
-    return Gateway(loaded, pipeline, keyring, route, made, policies, around)
+    return routes, facts
 
 
-def _pipeline(
-    loaded: Loaded,
-    around: Surroundings,
-    keyring: Keyring,
-    route: Route,
-    upstream: Upstream,
-    prices: PriceList,
-    policies: Policies,
-) -> Pipeline:
-    """The path, in order."""
-    config, now = loaded.config, around.clock.monotonic
-    keep = config.records.enabled and config.records.content == "redacted"
-    names = frozenset({*config.models, *config.routes})
-    rails = config.guardrails
-    stages: tuple[Stage, ...] = (
-        Auth(keyring),
-        Read(),
-        *([Reserve(policies.limits, names)] if policies.limits else []),
-        InputGuards(Plans(policies.input, names), now),
-        route,
-        upstream,
-        *([_output_guards(policies, names, rails, now, upstream)] if policies.output else []),
-        Respond(around.clock, prices, keep_content=keep),
-    )
-    limit = config.records.max_content
-    record = WriteRecord(loaded.digest, around.clock, around.sinks, keep_content=keep, max_content=limit)
-    closing = (Charge(prices), Settle(), record)
-    return Pipeline(stages, closing, around.clock, around.bug, loaded.secrets)
+class _Path:
+    """The path, in order, and the shorter one of copies."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        around: Surroundings,
+        keyring: Keyring,
+        prices: PriceList,
+        policies: Policies,
+        routes: Routes,
+        targets: Mapping[str, Target],
+        resilience: ResilienceOptions,
+    ) -> None:
+        self.keyring = keyring
+        self._loaded, self._around, self._prices, self._policies = loaded, around, prices, policies
+        now, random = around.clock.monotonic, around.random
+        policy, budget = RetryPolicy(resilience.retry, random), resilience.retry_budget
+        again, apart = (Again(policy, RetryBudget(budget, now)) for _ in range(2))  # copies spend no client's retries
+        self._caller = Caller(around.clock, random)
+        self._upstream = Upstream(targets, routes.reserves, again, self._caller, around.clock)
+        standings = {name: target.standing for name, target in targets.items()}
+        self.route = Route(routes.branches, standings, feature_tools(), random)
+        bare = Upstream(targets, dict.fromkeys(routes.reserves, Reserves()), apart, self._caller, around.clock)
+        self.mirror = Mirror(routes.branches, self._made((bare, self._respond()), ()), random)
+
+    def pipeline(self) -> Pipeline:
+        """Every stage of an exchange."""
+        config, now, policies = self._loaded.config, self._around.clock.monotonic, self._policies
+        names = frozenset({*config.models, *config.routes})
+        rails = config.guardrails
+        stages: tuple[Stage, ...] = (
+            Auth(self.keyring),
+            Read(),
+            *([Reserve(policies.limits, names)] if policies.limits else []),
+            InputGuards(Plans(policies.input, names), now),
+            self.route,
+            *([self.mirror] if self.mirror else []),
+            self._upstream,
+            *([_output_guards(policies, names, rails, now, self._upstream)] if policies.output else []),
+            self._respond(),
+        )
+        return self._made(stages, (Settle(), Learn()))
+
+    def _respond(self) -> Respond:
+        return Respond(self._around.clock, self._prices, keep_content=self._keeps)
+
+    @property
+    def _keeps(self) -> bool:
+        records = self._loaded.config.records
+        return records.enabled and records.content == "redacted"
+
+    def _made(self, stages: Sequence[Stage], closing: Sequence[Closing]) -> Pipeline:
+        loaded, around = self._loaded, self._around
+        limit = loaded.config.records.max_content
+        record = WriteRecord(loaded.digest, around.clock, around.sinks, keep_content=self._keeps, max_content=limit)
+        ends = (Charge(self._prices), *closing, record)
+        return Pipeline(stages, ends, around.clock, around.bug, loaded.secrets)
 
 
 def _output_guards(
@@ -143,20 +191,34 @@ def _providers(
     return providers, bases, made
 
 
-def _routes(loaded: Loaded, trouble: list[str]) -> dict[str, Strategy]:
-    models = loaded.config.models
-    routes: dict[str, Strategy] = {name: Fixed(FixedOptions(model=name)) for name in models}
-    for name, entry in loaded.config.routes.items():
-        path = ("routes", name)
-        if (options := _options(STRATEGIES, entry.kind, entry.options, loaded, path, trouble)) is None:
-            continue
-        strategy: Strategy = STRATEGIES[entry.kind](options)
-        for model in strategy.models:
-            if model not in models:
-                known = ", ".join(sorted(models))
-                trouble.append(loaded.finding(path, f"no model {model!r}; there are {known}"))
-        routes[name] = strategy
-    return routes
+def _prices(loaded: Loaded, bases: Mapping[str, str | None], clock: Clock) -> PriceList:
+    """Prices of those models whose provider is in order."""
+    config = loaded.config
+    return price_list(
+        {
+            name: Priced(config.providers[entry.provider].kind, bases[entry.provider], entry.model or name)
+            for name, entry in config.models.items()
+            if entry.provider in bases
+        },
+        clock,
+    )
+
+
+def _facts(loaded: Loaded, prices: PriceList) -> dict[str, ModelFacts]:
+    facts = {}
+    for name, entry in loaded.config.models.items():
+        price = prices.of(name)
+        tier = price.tiers[0] if price is not None else None
+        facts[name] = ModelFacts(tier.input if tier else None, tier.output if tier else None, entry.context)
+    return facts
+
+
+def _resilience(loaded: Loaded, trouble: list[str]) -> ResilienceOptions | None:
+    try:
+        return decode(ResilienceOptions, loaded.config.resilience, loaded, ("resilience",))
+    except ConfigError as error:
+        trouble.extend(error.findings)
+        return None
 
 
 def _options(
@@ -184,5 +246,6 @@ def _keyring(loaded: Loaded, clock: Clock) -> Keyring:
     for entry in loaded.config.keys:
         models = frozenset(entry.models) if entry.models is not None else None
         expires = entry.expires.timestamp() if entry.expires is not None else None
-        ring[entry.id] = Key(Principal(entry.id, entry.tenant, models, entry.admin, expires), entry.hash)
+        principal = Principal(entry.id, entry.tenant, models, entry.admin, expires, entry.priority)
+        ring[entry.id] = Key(principal, entry.hash)
     return Keyring(ring, clock, keys.split, keys.verify)

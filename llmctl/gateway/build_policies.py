@@ -10,13 +10,15 @@ from pydantic import BaseModel, ValidationError
 from llmctl.config.load import Loaded, decode
 from llmctl.config.schema import GuardrailsConfig, PolicyConfig, SecondTierConfig
 from llmctl.errors import ConfigError
+from llmctl.gateway.kept import Kept
 from llmctl.gateway.policies import Bug, Policy, Second
-from llmctl.gateway.stages.limits import KIND, Limit, Limiters
+from llmctl.gateway.stages.limits import KIND, Limit
 from llmctl.guards import TABLE
 from llmctl.guards.asked import ADAPTERS
 from llmctl.guards.base import Direction
 from llmctl.guards.plugins import find
 from llmctl.guards.presets import preset
+from llmctl.limits.memory import Limiter
 from llmctl.limits.options import RateLimitOptions
 from llmctl.net.transport import Transport
 
@@ -58,13 +60,13 @@ class Maker:
         self._trouble = trouble
         self._made: dict[tuple[str, str], Any] = {}
 
-    def policies(self, limiters: Limiters, now: Any) -> Policies:
+    def policies(self, kept: Kept, now: Any) -> Policies:
         """All of them, ready to use."""
         made = Policies()
         for name, policy in effective(self._config).items():
             self._names(name, policy)
             if policy.kind == KIND:
-                self._limit(name, policy, limiters, now, made)
+                self._limit(name, policy, kept, now, made)
             elif (guard := self._guard((*PATH, name), policy.kind, policy.options, policy.preset)) is not None:
                 self._attach(name, policy, guard, made)
         made.guards = list(self._made.values())
@@ -142,7 +144,7 @@ class Maker:
             self._say(path, str(error.errors()[0]["msg"]))
         return None
 
-    def _limit(self, name: str, policy: PolicyConfig, limiters: Limiters, now: Any, made: Policies) -> None:
+    def _limit(self, name: str, policy: PolicyConfig, kept: Kept, now: Any, made: Policies) -> None:
         path = (*PATH, name)
         for key in ("direction", "second", "sources", "preset", "actions", "restore"):
             if getattr(policy, key):
@@ -155,7 +157,8 @@ class Maker:
         if options is not None:
             routes = frozenset(policy.routes) if policy.routes else None
             tenants = frozenset(policy.tenants) if policy.tenants else None
-            limiter = limiters.of(name, options, now)
+            made_from = ("limiter", name, options.model_dump_json())
+            limiter = kept.of(made_from, lambda: Limiter(options, now))
             made.limits.append(Limit(name, limiter, routes, tenants, policy.mode == "enforce"))
 
     def _names(self, name: str, policy: PolicyConfig) -> None:

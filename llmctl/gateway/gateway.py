@@ -10,8 +10,11 @@ from llmctl.gateway.build_policies import Policies
 from llmctl.gateway.client import Client
 from llmctl.gateway.leases import Made
 from llmctl.gateway.pipeline import Pipeline
+from llmctl.gateway.probes import Prober
 from llmctl.gateway.stages.auth import Keyring
+from llmctl.gateway.stages.mirror import Mirror
 from llmctl.gateway.stages.route import Route
+from llmctl.gateway.target import Target
 from llmctl.model.exchange import Exchange, Principal
 from llmctl.providers.base import Provider
 
@@ -31,9 +34,11 @@ class Gateway:
         keyring: Keyring,
         route: Route,
         providers: Mapping[Made, Provider],
-        policies: Policies,
+        targets: Mapping[str, Target],
+        beside: tuple[Prober, Mirror, Policies],
         around: "Surroundings",
     ) -> None:
+        """`beside` is what runs beside the path and ends with it."""
         self.loaded = loaded
         self.config = loaded.config
         self.policy = loaded.digest
@@ -43,7 +48,8 @@ class Gateway:
         self._keyring = keyring
         self._route = route
         self._providers = providers
-        self._policies = policies
+        self._targets = dict(targets)
+        self._prober, self._mirror, self._policies = beside
         self._leases = around.leases
 
     @property
@@ -75,6 +81,7 @@ class Gateway:
     async def start(self) -> None:
         """Start what providers need, as far as they do not run already; on failure nothing is left running."""
         await self._leases.acquire(self._providers)
+        self._prober.start()
 
     async def close(self, drain: float = 0.0) -> None:
         """Wait up to `drain` seconds for exchanges under way, then stop the providers that nobody else uses."""
@@ -82,8 +89,14 @@ class Gateway:
         give_up = loop.time() + drain
         while self.in_flight and loop.time() < give_up:  # noqa: ASYNC110  # an event would cost every exchange
             await asyncio.sleep(DRAIN_POLL)
+        self._prober.stop()
+        await self._mirror.close()
         self._policies.close()
         await self._leases.release(self._providers)
+
+    def breakers_open(self) -> dict[str, float]:
+        """By model, 1 where its breaker is not closed."""
+        return {name: float(target.standing.breaker.state != "closed") for name, target in self._targets.items()}
 
     def unready(self) -> dict[str, str]:
         """Providers that cannot answer now, with the reason."""

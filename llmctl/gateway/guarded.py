@@ -48,14 +48,14 @@ class Guarded:
 
     def __init__(self, judging: Judging, segment: int) -> None:
         self._judging = judging
-        self._holds_all = judging.holds_all
+        self._holds_all = judging.plan.holds_all
         self._segment = segment
         self._texts: dict[Key, _Text] = {}
         self._waiting: deque[_Waiting] = deque()
         self._begun = False
         self._over = False
-        self._lookbehind = max((policy.lookbehind or 0 for policy in judging.policies), default=0)
-        self._keeps_all = any(policy.lookbehind is None for policy in judging.policies)
+        self._lookbehind = max((policy.lookbehind or 0 for policy in judging.plan.policies), default=0)
+        self._keeps_all = any(policy.lookbehind is None for policy in judging.plan.policies)
 
     async def stream(self, source: AsyncIterator[list[Chunk]]) -> AsyncIterator[list[Chunk]]:
         """The guarded stream. Raises Blocked, GuardFailed."""
@@ -148,7 +148,7 @@ class Guarded:
         return ready
 
     def _unjudged(self, raw: bytes) -> bool:
-        return self._judging.enforces and untold(raw)
+        return self._judging.plan.enforces and untold(raw)
 
     def _sent(self, one: _Waiting) -> Chunk:
         texts: dict[Place, str] = {}

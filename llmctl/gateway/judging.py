@@ -1,10 +1,11 @@
 """Output policies applied to the texts of one exchange's answer."""
 
 import asyncio
-from collections.abc import Sequence
+from functools import cached_property
 
 from llmctl.errors import Blocked
 from llmctl.gateway.passages import hides, strings, unescaped
+from llmctl.gateway.plans import SHORT, Plan
 from llmctl.gateway.policies import Finding, Hearing, Policy
 from llmctl.gateway.spoken import ARGUMENTS
 from llmctl.guards.base import About, Span
@@ -29,25 +30,18 @@ class Unfit(Blocked):
 class Judging:
     """Judges texts and parts of texts; findings go to the hearing."""
 
-    def __init__(self, policies: Sequence[Policy], about: About, hearing: Hearing, names: Redaction) -> None:
+    def __init__(self, plan: Plan, about: About, hearing: Hearing) -> None:
         self.hearing = hearing
-        self.policies = policies
+        self.plan = plan
         self._about = about
-        self._names = names
         self._id = hearing.exchange.id
         self._turn = 0
-        slow = any(policy.waits or policy.kind == "schema" for policy in policies)
-        self._quick = 0 if slow else min([policy.most_inline for policy in policies], default=0)
 
-    @property
-    def enforces(self) -> bool:
-        """Whether any of the policies may change an answer."""
-        return any(policy.enforced for policy in self.policies)
-
-    @property
-    def holds_all(self) -> bool:
-        """Whether nothing of a stream may go before all of it is there."""
-        return any(policy.lookbehind is None and policy.enforced for policy in self.policies)
+    @cached_property
+    def _names(self) -> Redaction:
+        """The request's, so that no placeholder means two things."""
+        kept = self.hearing.exchange.restoration
+        return kept if isinstance(kept, Redaction) else Redaction()
 
     async def text(self, field: str, text: str) -> str | None:
         """What a whole text becomes; None where it stays as it is. Raises Blocked, GuardFailed."""
@@ -62,7 +56,7 @@ class Judging:
                 await self._call(channel)
             return
         # Where all is held, nothing may be settled before the guards that want all of it have had their say.
-        while not self.holds_all and (cut := channel.cut()) is not None:
+        while not self.plan.holds_all and (cut := channel.cut()) is not None:
             await self._part(channel, field, cut, final=False)
         if final:
             await self._part(channel, field, channel.end, final=True)
@@ -72,7 +66,7 @@ class Judging:
         hold = 0
         self.hearing.start()
         about, at = self._about, 0
-        for policy in self.policies:
+        for policy in self.plan.policies:
             if field in ("content", "text") or policy.kind not in ANSWERS:
                 behind = policy.lookbehind
                 if behind is None and not final:
@@ -116,17 +110,29 @@ class Judging:
         """What is to be redacted. Parts of a text are not worth a question to somebody else: all of it comes too."""
         spans: list[Span] = []
         answer = field in ("content", "text")
-        if answer and len(text) <= self._quick:
-            found: list[tuple[Policy, Finding]] = []
-            self.hearing.judge(self.policies, text, self._about, found)
-            for _, finding in found:
-                spans += finding.redactions
-            return spans
+        if answer and len(text) <= self.plan.quick:
+            return self._at_once(text)
         self.hearing.start()
-        for policy in self.policies:
+        for policy in self.plan.policies:
             if (answer or policy.kind not in ANSWERS) and not (part and policy.asked):
                 spans += (await self._finding(policy, text, self._about)).redactions
         return spans
+
+    def _at_once(self, text: str) -> list[Span]:
+        """The same of a whole answer that all policies judge at once, or that passed them lately."""
+        plan, about = self.plan, self._about
+        alone = len(text) <= SHORT and not about.system and not plan.needs_context  # nothing else is looked at
+        digest = plan.digest("assistant", text) if alone else b""
+        if alone and (known := plan.passed(digest)) is not None:
+            self.hearing.note(known)
+            return []
+        screen = plan.answers[bool(about.system)]
+        found = screen.passed.copy()
+        if not self.hearing.judge(screen.asked(text), text, about, found):
+            return [span for finding in found.values() for span in finding.redactions]
+        if alone:
+            plan.remember(digest, found)
+        return []
 
     async def _finding(self, policy: Policy, text: str, about: About) -> Finding:
         self._turn += len(text)

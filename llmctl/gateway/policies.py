@@ -1,7 +1,7 @@
 """Policies at work: a guard's verdict becomes an action, and so does a guard's failure."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ from llmctl.errors import Blocked, GuardFailed, LlmctlError
 from llmctl.guards.asked.checked import checked
 from llmctl.guards.base import About, Asked, Direction, Guard, Source, Span, Verdict
 from llmctl.model.exchange import Exchange
-from llmctl.model.record import GuardAction, GuardResult, GuardVerdict
+from llmctl.model.record import GuardAction, GuardResult, GuardVerdict, passed
 
 UNSCANNED = "unscanned:"
 SLOW_US = 5_000  # what takes longer would hold up everybody else's exchanges, and is judged in a thread
@@ -85,6 +85,8 @@ class Policy:
         self._actions: Mapping[str, str] = config.actions
         self._deadline = config.deadline
         self._bug = bug
+        self.passed = passed(self.kind, direction, name)
+        """What the record says where nothing was found; one for all, because that is nearly always."""
 
     def applies(self, tenant: str, name: str) -> bool:
         """To a tenant's requests for a model or route."""
@@ -95,9 +97,9 @@ class Policy:
         try:
             verdict: Verdict = self.guard.judge(text, about)  # type: ignore[assignment]
             if verdict.outcome == "allow":
-                if not verdict.reason.startswith(UNSCANNED):
-                    return Finding("allow", "allow", verdict.score) if verdict.score else PASSED
-                return Finding("unscanned", "allow", 0.0, verdict.reason)
+                if verdict.reason and verdict.reason.startswith(UNSCANNED):
+                    return Finding("unscanned", "allow", 0.0, verdict.reason)
+                return Finding("allow", "allow", verdict.score) if verdict.score else PASSED
             return self.decided(checked(verdict, text) if verdict.spans else verdict)
         except Exception as error:
             return self._failed(error, request_id)
@@ -190,6 +192,9 @@ class Policy:
         return Finding("error", action, 1.0, f"failed: {type(error).__name__}")
 
 
+Findings = dict[Policy, Finding]
+
+
 class Hearing:
     """What the policies of one direction found in one exchange; `close` writes it into the exchange, once."""
 
@@ -197,44 +202,49 @@ class Hearing:
         self.exchange = exchange
         self._direction: Literal["input", "output"] = direction
         self._now = now
-        self._worst: dict[Policy, Finding] = {}
+        self._worst: Findings = {}
         self._spent: dict[Policy, float] = {}
         self._mark = now()
 
     def hear(self, policy: Policy, finding: Finding) -> None:
         """Take note of a finding, and of the time since the one before. Raises Blocked or GuardFailed."""
         now = self._now()
-        spent = self._spent.get(policy)
-        self._spent[policy] = now - self._mark + (spent or 0.0)
+        self._spent[policy] = now - self._mark + self._spent.get(policy, 0.0)
         self._mark = now
-        if spent is None or finding.rank > self._worst[policy].rank:
-            self._worst[policy] = finding
+        self.note({policy: finding})
         if finding.action == "block" and (error := policy.refused(finding)) is not None:
             raise error
 
-    def judge(self, policies: Sequence[Policy], text: str, about: About, found: "list[tuple[Policy, Finding]]") -> None:
-        """Ask policies that answer at once about a text; their findings are added to `found`. Raises as `hear` does."""
-        now, worst, spent, request_id = self._now, self._worst, self._spent, self.exchange.id
-        self._mark = mark = now()
-        for policy in policies:
-            finding = policy.look(text, about, request_id)
-            found.append((policy, finding))
-            if finding is PASSED and policy not in worst:  # the usual case, without what only others need
-                after = now()
-                worst[policy], spent[policy] = finding, after - mark
-                self._mark = mark = after
-            else:
-                self.hear(policy, finding)
-                mark = self._mark
+    def judge(self, asked: Iterable[Policy], text: str, about: About, found: Findings) -> bool:
+        """Ask policies that answer at once; what they find is added to `found`, which holds the others already.
 
-    def recall(self, findings: "list[tuple[Policy, Finding]]") -> None:
-        """Take note of findings that let a text pass before."""
+        Says whether the text may go as it is. What one of them takes is too short to be timed. Raises as `hear` does.
+        """
+        clean, request_id = True, self.exchange.id
+        left = iter(asked)
+        for policy in left:
+            finding = found[policy] = policy.look(text, about, request_id)
+            if finding.verdict != "allow":
+                clean = False
+                if finding.action == "block" and (error := policy.refused(finding)) is not None:
+                    for other in left:
+                        del found[other]
+                    self.note(found)
+                    raise error
+        self.note(found)
+        return clean
+
+    def note(self, findings: Findings) -> None:
+        """Take note of findings on one text: of each policy, the worst of all texts counts."""
         worst = self._worst
-        for policy, finding in findings:
-            if policy not in worst:
-                worst[policy] = finding
-                self._spent[policy] = 0.0
-            elif finding.score > worst[policy].score and finding.rank > worst[policy].rank:
+        if not worst:
+            self._worst = findings.copy()
+            return
+        for policy, finding in findings.items():
+            known = worst.get(policy)
+            if known is not None and finding.verdict == "allow" and finding.score <= known.score:
+                continue  # the usual case: no rank is needed to tell
+            if known is None or finding.rank > known.rank:
                 worst[policy] = finding
 
     def start(self) -> None:
@@ -243,8 +253,12 @@ class Hearing:
 
     def close(self, *, mended: bool = False) -> None:
         """One result for each policy that was asked. Of what was `mended` since, the client is not told."""
+        exchange, spent = self.exchange, self._spent
         for policy, found in self._worst.items():
-            self.exchange.guards.append(
+            if found is PASSED and policy not in spent:
+                exchange.passed.append(policy.passed)
+                continue
+            exchange.guards.append(
                 GuardResult(
                     policy.kind,
                     self._direction,
@@ -253,10 +267,10 @@ class Hearing:
                     found.score or None,
                     found.reason,
                     found.category,
-                    int(self._spent[policy] * 1e6),
+                    int(spent.get(policy, 0.0) * 1e6),
                     policy.name,
                 )
             )
             if found.action in ("redact", "block") and not mended:
-                self.exchange.notices.append(f"{self._direction}.{policy.name}={found.action}")
+                exchange.notices.append(f"{self._direction}.{policy.name}={found.action}")
         self._worst = {}

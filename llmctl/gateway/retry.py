@@ -156,6 +156,8 @@ class RetryPolicy:
         on top of a Retry-After, so that those who were told the same do not come back together.
         """
         options = self.options
+        if isinstance(error, Unavailable):  # our own word: a full queue sheds nothing if what it sheds comes back
+            return None
         if tried >= options.attempts_per_model or total >= options.attempts:
             return None
         if not self._may(error, options.same_model):

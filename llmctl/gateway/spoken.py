@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from llmctl.model.chat import Choice, Message
+from llmctl.model.chat import Answer, Choice, Message
 from llmctl.model.json import decode, encode
 
 FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
@@ -27,6 +27,17 @@ class Said(NamedTuple):
     place: Place
     of: tuple[int, str, int]
     text: str
+
+
+def lone(answer: Answer) -> str | None:
+    """What an answer says, where that is one message's content and nothing beside it."""
+    choices = answer.body.choices
+    message = choices[0].message if len(choices) == 1 else None
+    if message is None or type(message.content) is not str or choices[0].text:
+        return None
+    if message.tool_calls or message.reasoning_content or message.refusal or message.reasoning or message.function_call:
+        return None
+    return None if REPEATING[0] in answer.raw or REPEATING[1] in answer.raw else message.content or None
 
 
 def said(choices: list[Choice]) -> Iterator[Said]:

@@ -4,7 +4,8 @@ To add one: a new file with an `Options` model and a class with the methods of `
 `guards/__init__.py`. tests/guards/test_contract.py then checks it.
 """
 
-from typing import ClassVar, Literal, Protocol
+import sys
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
@@ -58,6 +59,19 @@ class About(Struct, frozen=True, gc=False):
     system: str = ""
     response_format: JsonObject | None = None
     at: int = 0
+
+
+class Signs(NamedTuple):
+    """What a guard of whole texts says nothing without: `judge` returns ALLOW where RE2 finds none of the patterns.
+
+    That holds for texts of at most `upto` characters, and with `unless_told` only where there is no system prompt. A
+    guard that has them as its `signs` is not asked about texts without: the gateway looks for those of all guards at
+    once.
+    """
+
+    patterns: tuple[str, ...]
+    upto: int = sys.maxsize
+    unless_told: bool = False
 
 
 class GuardOptions(BaseModel):

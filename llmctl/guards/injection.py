@@ -15,8 +15,8 @@ from pydantic import Field
 
 from llmctl.guards import injection_model as model
 from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Source, Span, Verdict
-from llmctl.guards.injection_rules import Hit, hits, look, strength
-from llmctl.guards.normalise import Normalised, Variant, hidden, normalise, variants
+from llmctl.guards.injection_rules import Hit, look, strength
+from llmctl.guards.normalise import HINTS, Normalised, Variant, hidden, normalise, variants
 
 BURIED: frozenset[Source] = frozenset({"tool", "retrieved"})
 ENCODED = 1.0  # added to the evidence of a decoded part: nobody encodes an honest request
@@ -31,7 +31,7 @@ MIN_CHARACTERS = 4
 REMOVED = "[removed: it read like an instruction to the model]"
 PLAIN = frozenset({"override"})  # an order to drop one's orders has no business in a document, whatever is around it
 PLAIN_EVIDENCE = 0.5
-CODE = 48  # characters without a blank that are no word
+RUNS = [name for name, _ in HINTS].index("base64")
 _CODES = re.compile(r"[A-Za-z0-9+/=_-]{48,}")
 
 
@@ -75,11 +75,19 @@ def smallest(places: set[tuple[int, int]]) -> list[tuple[int, int]]:
     return kept
 
 
-def without_codes(text: str) -> str:
-    """The text without long runs of base64 and the like: the model knows words, and `variants` reads codes."""
-    if len(text) < CODE or max(map(len, text.split()), default=0) < CODE:
+def without_codes(text: str, coded: list[int]) -> str:
+    """The text without long runs of base64 and the like: the model knows words, and `variants` reads codes.
+
+    `coded` are the numbers of the HINTS in it: without that of base64 only signs between the letters make long runs.
+    """
+    if RUNS not in coded and "=" not in text:
         return text
     return _CODES.sub(_unless_letters, text)
+
+
+def squashed(evidence: float) -> float:
+    """Evidence as a score."""
+    return 1.0 / (1.0 + exp(-evidence))
 
 
 def _unless_letters(run: re.Match[str]) -> str:
@@ -109,8 +117,9 @@ class InjectionGuard:
         values = self.model.parameters
         self.direct, self.buried = Head(*values[10:18]), Head(*values[18:26])
         threshold = options.threshold
-        cut = getattr(self.buried, options.preset) - self.buried.balanced
+        cut = self.cut(self.buried)
         self.limit = cut if threshold is None else log(threshold / (1.0 - threshold))
+        self.limits = [threshold or squashed(self.cut(head)) for head in (self.direct, self.buried)]
         for source in ("user", "tool"):  # its tables are loaded by the first text, which had better not be somebody's
             self.judge("A line to warm up, of no account.", About(source=source))
 
@@ -121,7 +130,7 @@ class InjectionGuard:
         normal = normalise(text)
         found, coded = look(normal.text)
         buried = about.source in BURIED
-        opinion = self.window(normal.text, found) if buried else self.whole(normal.text, found)
+        opinion = self.window(normal.text, found) if buried else self.whole(without_codes(normal.text, coded), found)
         if found and not buried and len(text) > LONG:
             opinion = max([opinion, *self.local(normal.text, found)], key=lambda one: one.evidence)
         if self.options.decode:
@@ -137,9 +146,14 @@ class InjectionGuard:
         """All of it: only a whole text can be judged."""
         return len(text)
 
+    def cut(self, head: Head) -> float:
+        """What the preset asks for above the balanced threshold."""
+        threshold: float = getattr(head, self.options.preset)
+        return threshold - head.balanced
+
     def whole(self, text: str, found: list[Hit]) -> Opinion:
         """The opinion on a request."""
-        evidence = self.direct.combine(model.logit(self.model.direct, without_codes(text)), found)
+        evidence = self.direct.combine(model.logit(self.model.direct, text), found)
         return Opinion(evidence, found, [hit[1:3] for hit in found], "")
 
     def local(self, text: str, found: list[Hit]) -> list[Opinion]:
@@ -183,7 +197,8 @@ class InjectionGuard:
     def decoded(self, variant: Variant) -> Opinion:
         """The opinion on a decoded part; its place is the whole encoded run."""
         inner = normalise(variant.text).text
-        opinion = self.whole(inner, hits(inner))
+        found, coded = look(inner)
+        opinion = self.whole(without_codes(inner, coded), found)
         if variant.kind in NEEDS_RULE and not opinion.found:
             return opinion._replace(evidence=-99.0)
         bonus = ENCODED + (ENCODED if variant.kind == "tags" else 0.0)
@@ -191,10 +206,8 @@ class InjectionGuard:
 
     def verdict(self, opinion: Opinion, normal: Normalised, head: Head, length: int) -> Verdict:
         """The opinion at the configured threshold, with places in the original."""
-        score = 1.0 / (1.0 + exp(-max(-30.0, min(30.0, opinion.evidence))))
-        cut = getattr(head, self.options.preset) - head.balanced
-        limit = self.options.threshold or 1.0 / (1.0 + exp(-cut))
-        if score < limit:
+        score = squashed(max(-30.0, min(30.0, opinion.evidence)))
+        if score < self.limits[head is self.buried]:
             return Verdict("allow", score)
         found = sorted(opinion.found, key=lambda hit: -hit.weight)
         category = found[0].rule.category if found else "indirect" if head is self.buried else "injection"

@@ -10,11 +10,11 @@ Trained by training/injection.py; see training/cards/injection.md.
 import re
 import struct
 import unicodedata
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable
 from functools import cache
 from itertools import accumulate
 from math import sqrt
-from operator import xor
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -35,6 +35,7 @@ MAX_PAIRS = 256  # of a request; what comes later counts by its words and concep
 WINDOW = 3
 MAX_SENTENCE = 400
 MARK = b"\x01"  # stands for the end of a sentence, and of the text
+CODE = struct.Struct("=HHB3x")
 PATH = Path(__file__).parent / "weights" / "injection.bin"
 
 LOWER = bytes(i if 97 <= i <= 122 or i == 1 else i + 32 if 65 <= i <= 90 else 32 for i in range(256))
@@ -82,24 +83,16 @@ def remembered(word: bytes) -> bool:
     return len(text) <= MAX_WORD and all(unicodedata.category(letter)[0] in "LM" for letter in text)
 
 
-class Concepts(dict[bytes, int]):
-    """What words are about, remembered; 0 for a mark."""
+class Codes(dict[bytes, bytes]):
+    """What a sequence of words is judged by, remembered: the halves of each word's hash, and what it is about.
 
-    def __missing__(self, word: bytes) -> int:
-        found = 0 if word == MARK else concept(word.decode("utf-8", "replace"))
-        if word == MARK or remembered(word):
-            if len(self) >= MAX_MEMO:
-                self.clear()
-            self[word] = found
-        return found
+    A pair's place is the first half of one and the second of the next. All of a word in eight bytes, so that one
+    look-up gives both, and a text's words are one row of bytes. A mark is about 0.
+    """
 
-
-class Halves(dict[bytes, tuple[int, int]]):
-    """The two halves of the hashes of words, remembered: a pair is the first of one and the second of the next."""
-
-    def __missing__(self, word: bytes) -> tuple[int, int]:
+    def __missing__(self, word: bytes) -> bytes:
         both = crc32(word)
-        found = both % PAIR_SIZE, both >> 16
+        found = CODE.pack(both % PAIR_SIZE, both >> 16, 0 if word == MARK else concept(word.decode("utf-8", "replace")))
         if word == MARK or remembered(word):
             if len(self) >= MAX_MEMO:
                 self.clear()
@@ -107,18 +100,24 @@ class Halves(dict[bytes, tuple[int, int]]):
         return found
 
 
-ABOUT, HALVES = Concepts(), Halves()
+CODES = Codes()
 
 
-def about(found: Iterable[bytes]) -> bytes:
+def coded(found: Iterable[bytes]) -> bytes:
+    """The codes of words in a row."""
+    return b"".join(map(CODES.__getitem__, found))
+
+
+def about(codes: bytes) -> bytes:
     """What each word is about."""
-    return bytes(map(ABOUT.__getitem__, found))
+    return codes[4 :: CODE.size]
 
 
-def neighbours(found: list[bytes]) -> Iterator[int]:
+def neighbours(codes: bytes) -> "array[int]":
     """The places of the pairs of neighbouring words, from 0."""
-    left, right = zip(*map(HALVES.__getitem__, found), strict=True)
-    return map(xor, left, right[1:])
+    row = int.from_bytes(codes, "little")
+    moved = row ^ row >> 8 * CODE.size + 16  # each word's first half, and upon it the second half of the next
+    return array("H", moved.to_bytes(len(codes), "little"))[: -CODE.size // 2 : CODE.size // 2]
 
 
 def collapsed(codes: bytes) -> bytes:
@@ -179,19 +178,20 @@ class Table:
         """How much it thinks that the words are an attack, without its bias. 0.0 for nothing at all."""
         if not found:
             return 0.0
-        distinct, shapes = set(found), triples(collapsed(b"\0" + about(found) + b"\0"))
-        pairs = set(neighbours([MARK, *found, MARK][: MAX_PAIRS + 1]))
+        distinct, codes = set(found), coded([MARK, *found, MARK])
+        shapes = triples(collapsed(about(codes)))
+        pairs = set(neighbours(codes[: CODE.size * (MAX_PAIRS + 1)]))
         by_pair = (sum(map(self.pair, pairs)) - ZERO * len(pairs)) * self.scale / sqrt(len(pairs))
         by_word = sum(map(self.word, distinct)) / sqrt(len(distinct))
         return by_pair + (by_word + sum(map(self.triple, shapes)) / sqrt(len(shapes))) / ONE
 
     def running(self, found: list[bytes]) -> tuple[list[int], list[int], list[float]]:
         """For each mark: the number of words and of concepts before, and the sums of what they weigh."""
-        codes = about(found)
-        shapes = collapsed(codes)
-        at, after = marks(codes), marks(shapes)
+        codes = coded(found)
+        shapes = collapsed(about(codes))
+        at, after = marks(about(codes)), marks(shapes)
         words_ = list(accumulate(map(self.word, found), initial=0))
-        pairs = list(accumulate(map(self.pair, neighbours(found)), initial=0))
+        pairs = list(accumulate(map(self.pair, neighbours(codes)), initial=0))
         threes = list(accumulate(map(self.triple, zip(shapes, shapes[1:], shapes[2:], strict=False)), initial=0))
         threes.append(threes[-1])
         by_word = [words_[i] / ONE + (pairs[i] - ZERO * i) * self.scale for i in at]

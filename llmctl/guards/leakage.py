@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, NamedTuple
 from pydantic import Field, field_validator
 
 from llmctl.guards import leakage_encoded as encoded
-from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Outcome, Preset, Span, Verdict
+from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Outcome, Preset, Signs, Span, Verdict
 from llmctl.guards.leakage_disguise import WORD, Disguised, letters_of, unleet
 from llmctl.guards.leakage_encoded import signs_of
 
@@ -79,6 +79,8 @@ class Leakage:
         forms = {_bare(form) for plain, bare in self._disguises for form in (plain, *bare)}
         self._openings = {form[:count] for form in forms for count in range(1, len(form) + 1)}
         self._longest = max(map(len, self._openings), default=0)
+        nothing_else = not options.canaries and not options.protected and options.protect != "all"
+        self.signs = Signs((), unless_told=True) if nothing_else else None
         # A system prompt comes again with every exchange; its words are worth keeping.
         self._known = lru_cache(maxsize=_PROMPTS)(self._passages)
         self._recent: dict[tuple[int, int], tuple[_Passages, ...]] = {}

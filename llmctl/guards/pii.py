@@ -3,19 +3,19 @@
 Names, addresses and organisations have no form; they need a model, which this guard is not. See docs/guardrails.md.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
 
-import re2
 from pydantic import Field, field_validator
 
 from llmctl.guards import pii_patterns as patterns
-from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Span, Verdict
+from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Signs, Span, Verdict
 from llmctl.guards.pii_disguise import plain
 from llmctl.guards.pii_finders import Finder, Finders, Place
 from llmctl.guards.pii_hold import Unsettled
 from llmctl.guards.pii_phone import SHORT_PLANS, PhoneFinder
 from llmctl.guards.redaction import Covered, encodable, numbered
+from llmctl.guards.scan import any_of
 
 Entity = Literal[
     "EMAIL",
@@ -88,24 +88,26 @@ class Pii:
         finders = Finders()
         wanted = [entity for entity in ENTITIES if entity in options.entities]
         self._finders: list[tuple[str, int, Finder]] = []
-        triggers = re2.Set.SearchSet()
+        triggers: list[str] = []
         numbers: dict[str, int] = {}
         for entity in wanted:
             trigger = patterns.ALSO_TRIGGERED.get(entity, entity)
             if trigger not in numbers:
                 short = trigger == "PHONE" and SHORT_PLANS & set(options.phone_regions)
-                numbers[trigger] = triggers.Add(patterns.FEW_DIGITS if short else patterns.TRIGGERS[trigger])
+                numbers[trigger] = len(triggers)
+                triggers.append(patterns.FEW_DIGITS if short else patterns.TRIGGERS[trigger])
             if entity != "PHONE":
                 self._finders.append((entity, numbers[trigger], finders.of(entity)))
             if entity == "EMAIL":
-                spelled = triggers.Add(patterns.TRIGGERS["SPELLED"])
-                self._finders.append((entity, spelled, finders.of("SPELLED")))
+                self._finders.append((entity, len(triggers), finders.of("SPELLED")))
+                triggers.append(patterns.TRIGGERS["SPELLED"])
         self._phone_trigger = numbers.get("PHONE", -1)
-        self._disguised = triggers.Add(patterns.TRIGGERS["DISGUISED"]) if wanted else -1
-        self._unsettled = Unsettled(wanted)
+        self._disguised = len(triggers)
         if wanted:
-            triggers.Compile()
-        self._triggered: Callable[[bytes], list[int]] = triggers.Match if wanted else lambda _: []
+            triggers.append(patterns.TRIGGERS["DISGUISED"])
+        self._unsettled = Unsettled(wanted)
+        self.signs = Signs(tuple(triggers))
+        self._triggered = any_of(self.signs.patterns)
 
     def judge(self, text: str, about: About) -> Verdict:
         """`redact` with a span for each value found; the score is that of the most certain one."""

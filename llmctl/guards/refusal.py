@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import re2
 from pydantic import Field
 
-from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Span, Verdict
+from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Signs, Span, Verdict
 
 HEAD = 320  # characters of an answer that are looked at
 EARLY = 80  # a refusal that starts this early is one
@@ -70,7 +70,9 @@ class Refusal:
     def __init__(self, options: RefusalOptions) -> None:
         self._threshold = THRESHOLDS[options.preset]
         self._outcome = options.outcome
-        self._pattern: Any = re2.compile("(?is)" + "|".join((*_ENGLISH, *_OTHERS)))
+        pattern = "(?is)" + "|".join((*_ENGLISH, *_OTHERS))
+        self._pattern: Any = re2.compile(pattern)
+        self.signs = Signs((pattern,), HEAD)
 
     def judge(self, text: str, about: About) -> Verdict:
         """Scores .9 for a refusal that opens the answer, .5 for one after its opening; the rest of it is not read."""

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import msgspec
@@ -11,8 +11,9 @@ from pydantic import Field
 
 from llmctl.guards import secrets_patterns as patterns
 from llmctl.guards import secrets_words as words
-from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Span, Verdict
+from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Signs, Span, Verdict
 from llmctl.guards.redaction import Covered, encodable, numbered
+from llmctl.guards.scan import any_of
 from llmctl.guards.secrets_passwords import Passwords, Place, bare
 
 SecretType = Literal["PRIVATE_KEY", "CONNECTION_STRING", "API_KEY", "JWT", "BEARER_TOKEN", "PASSWORD"]
@@ -54,13 +55,9 @@ class Secrets:
         self._passwords = Passwords()
         self._placeholder = re2.compile(words.PLACEHOLDER).fullmatch
         self._types = [kind for kind in SECRET_TYPES if kind in options.types]
-        triggers = re2.Set.SearchSet()
-        for kind in self._types:
-            triggers.Add(patterns.TRIGGERS[kind])
-        if self._types:
-            triggers.Compile()
+        self.signs = Signs(tuple(patterns.TRIGGERS[kind] for kind in self._types))
         self._open = re2.compile(patterns.UNSETTLED).search
-        self._triggered: Callable[[bytes], list[int]] = triggers.Match if self._types else lambda _: []
+        self._triggered = any_of(self.signs.patterns)
 
     def judge(self, text: str, about: About) -> Verdict:
         """`redact` with a span for each secret; the score is that of the most certain one."""

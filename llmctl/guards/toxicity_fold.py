@@ -64,11 +64,23 @@ _LATIN_FOLD = "".join(_FOLD[code] for code in range(256)).encode("latin-1")
 _LATIN_BARE = _single("latin-1")
 _TABLES = [(alphabet, _single(alphabet)) for alphabet in ("iso8859_2", "iso8859_9")]
 _WORDS = bytes(ord("0") if 48 <= code < 58 else code for code in range(256))  # all numbers of a length are one word
+_LATIN_WORDS = _LATIN_FOLD.translate(_WORDS)
 _DIGITS = {ord(digit): "0" for digit in "123456789"}
 _ASCII_FOLD = bytes(code if code > 127 else _LATIN_FOLD[code] for code in range(256))
 _RARE = re2.compile(r"[^\pL\pN\pM '\x{ad}\x{200b}-\x{200f}\x{2060}\x{feff}]")
 _MIXED = re2.compile(r"[a-z][^\x00-\x7f]|[^\x00-\x7f][a-z]|[\x{ff41}-\x{ff5a}\x{1d400}-\x{1d7ff}]")
 _LOOSE = re.compile(r"(?<![^ ])'++|(?<!')'++(?= |$)")
+
+
+def read(text: str) -> tuple[str, list[str]]:
+    """A text folded, and the `words` of that: which apostrophes are left in does not matter for them."""
+    try:
+        raw = text.encode("latin-1")
+    except UnicodeEncodeError:
+        folded = fold(text)
+        return folded, words(folded)
+    folded = raw.translate(_LATIN_FOLD).decode("latin-1")
+    return _loosened(folded) if "'" in folded else folded, raw.translate(_LATIN_WORDS, b"'").decode("latin-1").split()
 
 
 def fold(text: str) -> str:
@@ -77,7 +89,11 @@ def fold(text: str) -> str:
         folded = text.encode("latin-1").translate(_LATIN_FOLD).decode("latin-1")
     except UnicodeEncodeError:
         folded = _wide(text)
-    if "'" in folded and (" '" in folded or "' " in folded or folded[0] == "'" or folded[-1] == "'"):
+    return _loosened(folded) if "'" in folded else folded
+
+
+def _loosened(folded: str) -> str:
+    if " '" in folded or "' " in folded or folded[0] == "'" or folded[-1] == "'":
         return _LOOSE.sub(lambda found: " " * len(found.group()), folded)
     return folded
 

@@ -93,7 +93,7 @@ class Lexicon:
         `odd` is whether a word is stretched, spaced out or holds invisible characters, as the heads tell.
         """
         best = self._plain(folded)
-        stripped = bare(folded)
+        stripped = folded if folded.isascii() else bare(folded)
         if stripped is not folded and stripped != folded:
             _merge(best, self._plain(stripped))
         if (odd or respelt(text)) and _ODD.search(text.encode("utf-8", "replace")) is not None:

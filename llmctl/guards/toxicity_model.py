@@ -9,7 +9,7 @@ import json
 import re
 from functools import cache
 from importlib import resources
-from math import exp
+from math import exp, inf
 from struct import Struct as Layout
 from zlib import crc32
 
@@ -137,7 +137,8 @@ class Heads:
         """The sums over a text; over one of several windows each head's largest."""
         count = len(words)
         if count < WINDOW + TAIL:
-            return Sums(self._sums(words), (count or 1) ** -0.5)
+            total = sum(map(self._value, set(words))) + self._offset
+            return Sums(self._unpack(total.to_bytes(self._size, "little")), (count or 1) ** -0.5)
         starts = windows(count)
         parts = [self._sums(words[start : start + WINDOW]) for start in starts[:-1]]
         parts.append(self._sums(words[starts[-1] :]))
@@ -159,7 +160,12 @@ class Heads:
     def highest(self, sums: Sums, heads: list[int]) -> float:
         """The largest logit of these heads."""
         fields, norm, scale, bias = sums.fields, sums.norm, self._scale, self._bias
-        return max([bias[at] + scale[at] * norm * (fields[at] - _HALF) for at in heads])
+        most = -inf
+        for at in heads:
+            logit = bias[at] + scale[at] * norm * (fields[at] - _HALF)
+            if logit > most:
+                most = logit
+        return most
 
 
 def squash(logit: float) -> float:

@@ -5,7 +5,7 @@ from functools import cache
 
 from msgspec import Struct
 
-from llmctl.guards.toxicity_fold import fold, words
+from llmctl.guards.toxicity_fold import fold, read, words
 from llmctl.guards.toxicity_lexicon import Hit, Lexicon, lexicon
 from llmctl.guards.toxicity_model import Heads, Sums, heads, squash
 
@@ -68,8 +68,8 @@ class Scanner:
         known, length = hash(text), len(text)
         if last is not None and last[0] == known and last[1] == length:
             return last[2]
-        folded = fold(text)
-        sums = self._heads.read(words(folded))
+        folded, said = read(text)
+        sums = self._heads.read(said)
         found = self._lexicon.find(text, folded, sums.fields[-1] > 1)
         seen = self._weighed(text, folded, found, sums) if found else Scan((), NOTHING, sums)
         self._last = (known, length, seen)

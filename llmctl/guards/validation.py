@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Outcome, Preset, Span, Verdict
+from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Outcome, Preset, Signs, Span, Verdict
 from llmctl.model.json import JsonObject
 
 Category = Literal[
@@ -35,11 +35,12 @@ _HIDDEN = re.compile(
     "|(?P<combining>[\u0300-\u034e\u0350-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{6,})"
 )
 # Alternatives are slow to search for: one class of every character that they can start with comes first.
-_SUSPECT = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u0300-\u036f\u115f\u1160\u180e\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200d"
-    "\u2028-\u202e\u2060-\u206f\u20d0-\u20ff\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
-    "\U0001f3f4\U000e0000-\U000e01ef]"
+_SUSPECTS = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u0300-\u036f\u115f\u1160\u180e\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200d"
+    "\u2028-\u202e\u2060-\u206f\u20d0-\u20ff\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U0001f3f4\U000e0000-\U000e01ef"
 )
+_SUSPECT = re.compile(f"[{_SUSPECTS}\ud800-\udfff]")
 _ASCII_SUSPECT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ASCII_HIDDEN = re.compile("(?P<nul>\x00+)|(?P<control>[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]+)")
 _SCORES: dict[Outcome, float] = {"allow": 0.0, "warn": 0.4, "redact": 0.7, "block": 1.0}
@@ -100,11 +101,13 @@ class Validation:
 
     def __init__(self, options: Options) -> None:
         self.limits = options.request
+        self._small = _smallest(options.request)
         self._max_chars = options.max_chars or _MAX_CHARS[options.preset]
         self._max_repeat = options.max_repeat or _MAX_REPEAT[options.preset]
         self._actions: dict[Category, Outcome] = {**_ACTIONS[options.preset], **options.actions}
         if self._actions["repetition"] != "allow":
             self.lookbehind = min(self._max_repeat, LONGEST_HOLD)
+        self.signs = Signs((f"[{_SUSPECTS}]",), min(self._max_chars, self._max_repeat - 1))
 
     def judge(self, text: str, about: About) -> Verdict:
         """The worst of what is found decides; the spans are all that was found."""
@@ -120,6 +123,14 @@ class Validation:
             found += [("repetition", Span(s, e, "repetition", "")) for s, e in repeats(text, self._max_repeat)]
         found = [entry for entry in found if self._actions[entry[0]] != "allow"]
         return self._verdict(found) if found else ALLOW
+
+    def surely_small(self, raw: bytes) -> bool:
+        """Whether a request so short and with so few brackets cannot be over any limit: most are, and need no walk.
+
+        Messages and tools are objects, which the dialects see to, so each of them has its bracket.
+        """
+        size, brackets = self._small
+        return len(raw) <= size and raw.count(b"{") + raw.count(b"[") <= brackets
 
     def unsettled(self, text: str) -> int:
         """Hidden characters at the end, which more of them may join; all that may repeat, where that is redacted."""
@@ -195,14 +206,11 @@ _DATA_KEYS = frozenset({"data", "file_data", "b64_json"})
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]+")
 
 
-def surely_small(raw: bytes, limits: RequestLimits) -> bool:
-    """Whether a request so short and with so few brackets cannot be over any limit: most are, and need no walk."""
-    size, brackets = len(raw), raw.count(b"{") + raw.count(b"[")
-    return (
-        size <= min(limits.max_base64_chars, limits.max_values, limits.max_image_bytes, limits.max_total_bytes)
-        and size // 256 <= limits.max_images
-        and brackets <= min(limits.max_depth, limits.max_messages, limits.max_tools)
-    )
+def _smallest(limits: RequestLimits) -> tuple[int, int]:
+    """Bytes and brackets with which a request is under all limits."""
+    images = limits.max_images * 256 + 255  # what is shorter than 256 characters is none
+    size = min(limits.max_base64_chars, limits.max_values, limits.max_image_bytes, limits.max_total_bytes, images)
+    return size, min(limits.max_depth, limits.max_messages, limits.max_tools)
 
 
 def check_request(payload: JsonObject, limits: RequestLimits) -> Verdict:

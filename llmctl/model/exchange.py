@@ -1,6 +1,6 @@
 """What travels along the path: one client request, what was decided about it, and what came back."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -8,7 +8,18 @@ from msgspec import Struct, field
 
 from llmctl.model.chat import Answer, Chunk, Operation
 from llmctl.model.json import JsonObject
-from llmctl.model.record import Attempt, CacheOutcome, Decision, Failure, GuardResult, StageTime, State
+from llmctl.model.record import (
+    Attempt,
+    CacheOutcome,
+    Decision,
+    Degraded,
+    Failure,
+    GuardResult,
+    Passed,
+    StageTime,
+    State,
+    Transition,
+)
 from llmctl.model.trace import Trace
 from llmctl.model.usage import NO_USAGE, UNPRICED, Cost, Usage
 
@@ -24,6 +35,7 @@ class Principal:
     models: frozenset[str] | None = None
     admin: bool = False
     expires: float | None = None
+    priority: int = 0
 
 
 class Restorer(Protocol):
@@ -56,8 +68,10 @@ class Exchange(Struct):
     `raw` is the client's own body while it is still the encoding of `payload`; a stage that changes `payload`
     sets it to None. `whole` or `chunks` is set by the upstream stage (or the cache), never both. `cleared` says that
     input guards have seen the payload: before that nobody may keep it. `passages` is the client's `llmctl.context`.
-    `notices` are what guards did, for the client: `input.pii=redact`. `discarded` are tokens of answers thrown away;
-    `limits` header lines that tell the client what it has left, `reservations` what it holds of them.
+    `notices` are what guards did, for the client: `input.pii=redact`. `model` is the configured model that answers,
+    once one does; `discarded` are tokens of its answers thrown away, `spent` those of other models by name. `features`
+    are routing's (`routing.features.Features`), where a stage has made them, and `strategy` is the one that decided.
+    `limits` are header lines that tell the client what it has left, `reservations` what it holds of them.
     """
 
     id: str
@@ -79,6 +93,7 @@ class Exchange(Struct):
     attempts: list[Attempt] = field(default_factory=list)
     stages: list[StageTime] = field(default_factory=list)
     guards: list[GuardResult] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
     cleared: bool = False
     passages: tuple[str, ...] = ()
     notices: list[str] = field(default_factory=list)
@@ -86,6 +101,15 @@ class Exchange(Struct):
     limits: bytes = b""
     reservations: list[Any] = field(default_factory=list)
     discarded: Usage = NO_USAGE
+    spent: list[tuple[str, Usage]] = field(default_factory=list)
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    features: Any = None
+    strategy: Any = None
+    priority: int = 0
+    model: str = ""
+    degraded: Degraded | None = None
+    transitions: list[Transition] = field(default_factory=list)
+    shadow_of: str = ""
     cache: CacheOutcome | None = None
     whole: Answer | None = None
     chunks: AsyncIterator[list[Chunk]] | None = None

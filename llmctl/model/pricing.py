@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llmctl.model.record import Decision
 from llmctl.model.usage import UNPRICED, Cost, CostStatus, Usage
 
 
@@ -55,7 +54,11 @@ class PriceList:
     def __init__(self, prices: Mapping[str, Price]) -> None:
         self._prices = dict(prices)
 
-    def cost(self, decision: Decision | None, usage: Usage) -> Cost:
-        """What `usage` cost on the decided model; UNPRICED where no price is known."""
-        price = self._prices.get(decision.model) if decision is not None else None
+    def of(self, model: str) -> Price | None:
+        """The price of a configured model, where one is known."""
+        return self._prices.get(model)
+
+    def cost(self, model: str, usage: Usage) -> Cost:
+        """What `usage` cost on a configured model; UNPRICED where no price is known."""
+        price = self._prices.get(model)
         return price.cost(usage) if price is not None else UNPRICED

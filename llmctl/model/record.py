@@ -23,8 +23,15 @@ class StageTime(Struct, frozen=True, gc=False):
     duration_us: int
 
 
+Why = Literal["first", "retry", "fallback", "hedge", "panel", "resume"]
+Degraded = Literal["fallback", "cheaper", "stale", "static"]
+
+
 class Attempt(Struct, frozen=True, omit_defaults=True, gc=False):
-    """One call of one provider. `first_byte_us` is when its answer began, since the exchange's start."""
+    """One call of one provider. `first_byte_us` is when its answer began, since the exchange's start.
+
+    `target` is the model's name in the configuration, `why` the reason for the call, `failure` the class of `error`.
+    """
 
     provider: str
     model: str
@@ -34,6 +41,18 @@ class Attempt(Struct, frozen=True, omit_defaults=True, gc=False):
     status: int | None = None
     error: str | None = None
     span_id: str = ""
+    target: str = ""
+    why: Why = "first"
+    failure: str = ""
+
+
+class Transition(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A breaker that changed its state while this exchange called its model."""
+
+    target: str
+    before: str
+    after: str
+    reason: str
 
 
 GuardVerdict = Literal["allow", "warn", "redact", "block", "error", "unscanned"]
@@ -58,13 +77,29 @@ class GuardResult(Struct, frozen=True, omit_defaults=True, gc=False):
     policy: str = ""
 
 
+Passed = str
+"""A guard that found nothing, `direction.kind` or `direction.kind:policy`: most of them, so it is written shortly."""
+
+
+def passed(guard: str, direction: Literal["input", "output"], policy: str) -> Passed:
+    """How it is written that a policy's guard found nothing."""
+    return f"{direction}.{guard}" if policy == guard else f"{direction}.{guard}:{policy}"
+
+
 class Decision(Struct, frozen=True, omit_defaults=True, gc=False):
-    """Why this model. `propensity` is the probability with which the strategy takes this choice."""
+    """Why this model. `propensity` is the probability with which the strategy takes this choice.
+
+    `arm` is the request's place in `experiment`. `panel` are models that are asked first, all of them: where their
+    answers agree `model` is not asked at all.
+    """
 
     model: str
     strategy: str
     reason: str
     propensity: float = 1.0
+    experiment: str = ""
+    arm: str = ""
+    panel: tuple[str, ...] = ()
 
 
 class CacheOutcome(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -87,8 +122,10 @@ class Failure(Struct, frozen=True, omit_defaults=True, gc=False):
 class Record(Struct, frozen=True, omit_defaults=True, gc=False):
     """One exchange, from first byte in to last byte out.
 
-    `started` is seconds since the epoch; `overhead_us` is the duration minus the union of the attempts;
-    `request` and `response` are the JSON that went in and came out, secrets redacted, or absent.
+    `guards` are those that found something or failed, `passed` all others. `model` is the one that answered, which need not be the decided one; `degraded` says how low the route had to stoop;
+    `shadow_of` is the id of the exchange that this one mirrors. `started` is seconds since the epoch; `overhead_us` is
+    the duration minus the union of the attempts; `request` and `response` are the JSON that went in and came out,
+    secrets redacted, or absent.
     """
 
     id: str
@@ -114,7 +151,11 @@ class Record(Struct, frozen=True, omit_defaults=True, gc=False):
     attempts: list[Attempt] = field(default_factory=list)
     stages: list[StageTime] = field(default_factory=list)
     guards: list[GuardResult] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
     cache: CacheOutcome | None = None
+    degraded: Degraded | None = None
+    transitions: list[Transition] = field(default_factory=list)
+    shadow_of: str = ""
     usage: Usage = NO_USAGE
     cost: Cost = UNPRICED
     ttft_us: int | None = None
@@ -124,6 +165,16 @@ class Record(Struct, frozen=True, omit_defaults=True, gc=False):
     failure: Failure | None = None
     request: Any = None
     response: Any = None
+
+    def verdicts(self) -> list[GuardResult]:
+        """What every guard judged, those that found nothing last."""
+        quiet = []
+        for entry in self.passed:
+            direction, _, rest = entry.partition(".")
+            guard, _, policy = rest.partition(":")
+            side: Literal["input", "output"] = "input" if direction == "input" else "output"
+            quiet.append(GuardResult(guard, side, "allow", "allow", policy=policy or guard))
+        return [*self.guards, *quiet]
 
 
 def overhead_us(duration_us: int, attempts: list[Attempt]) -> int:

@@ -52,6 +52,14 @@ class Cost(Struct, frozen=True, omit_defaults=True, gc=False):
     status: CostStatus = "unpriced"
     price_version: str = ""
 
+    def __add__(self, other: "Cost") -> "Cost":
+        """Both together; `partial` where one has no price."""
+        if self.usd is None or other.usd is None:
+            known = self if other.usd is None else other
+            return known if known.usd is None else Cost(known.usd, "partial", known.price_version)
+        status = max(self.status, other.status, key=("exact", "estimated", "partial").index)
+        return Cost(self.usd + other.usd, status, self.price_version or other.price_version)
+
 
 NO_USAGE = Usage()
 UNPRICED = Cost()

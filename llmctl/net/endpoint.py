@@ -92,6 +92,12 @@ class Endpoint:
             max_body=self.max_response,
         )
 
+    def get(self, path: bytes, *, deadline: float) -> Request:
+        """A GET of `path` below the base URL."""
+        return Request(
+            self.origin, self.prefix + path, self.head, b"", self.timeouts, deadline, b"GET", max_body=self.max_response
+        )
+
 
 def _line(name: str, value: str) -> bytes:
     if not _TOKEN.fullmatch(name):

@@ -81,6 +81,10 @@ class Anthropic(Stateless):
         """A fresh decoder of Anthropic's events."""
         return AnthropicStream(self.name, call.model, call.created)
 
+    def probe(self, deadline: float) -> Request | None:
+        """The list of models."""
+        return self.endpoint.get(b"/v1/models", deadline=deadline)
+
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamStatus:
         """Anthropic's error envelope."""
         return status_error(self.name, status, headers, body)

@@ -82,6 +82,10 @@ class Provider(Protocol):
         """What an error answer means. Of a refusal of our credentials nothing is quoted."""
         ...
 
+    def probe(self, deadline: float) -> Request | None:
+        """A request that costs nothing and shows whether anybody is there, or None where there is none."""
+        ...
+
     @property
     def transport(self) -> Transport | None:
         """A transport of its own (the scripted provider has one), or None for the gateway's pool."""

@@ -94,6 +94,10 @@ class Gemini(Stateless):
         """A fresh decoder of Gemini's events."""
         return GeminiStream(self.name, call.model, call.payload.get("n") or 1, call.created)
 
+    def probe(self, deadline: float) -> Request | None:
+        """The list of models."""
+        return self.endpoint.get(b"/models", deadline=deadline)
+
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamStatus:
         """Google's error object. A key that it does not know is a 400 there, and our own fault."""
         return status_error(self.name, 401 if b"API_KEY_INVALID" in body else status, headers, body)

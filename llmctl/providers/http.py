@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from llmctl.config.units import parse_bytes, parse_seconds
 from llmctl.errors import UpstreamStatus
 from llmctl.model.json import UNDECODABLE, decode
-from llmctl.net.transport import Timeouts, Transport
+from llmctl.net.transport import Request, Timeouts, Transport
 from llmctl.providers.base import ProviderOptions
 
 Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, le=86400 * 30, allow_inf_nan=False)]
@@ -35,6 +35,10 @@ class HttpOptions(ProviderOptions):
 
 class Stateless:
     """The part of `Provider` that is empty for a plain remote API."""
+
+    def probe(self, deadline: float) -> Request | None:
+        """None is known."""
+        return None
 
     @property
     def transport(self) -> Transport | None:

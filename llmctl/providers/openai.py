@@ -85,6 +85,10 @@ class OpenAI(Stateless):
         """Chunks as they come."""
         return OpenAIStream(self.name, choices_of(call))
 
+    def probe(self, deadline: float) -> Request | None:
+        """The list of models."""
+        return self.endpoint.get(b"/models", deadline=deadline) if self._api_version is None else None
+
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamStatus:
         """OpenAI's error object, or one of its common variations."""
         return status_error(self.name, status, headers, body)

@@ -30,6 +30,10 @@ class Scripted(OpenAI):
         super().__init__(name, OpenAIOptions(base_url="http://scripted.invalid/v1", **shared))
         self._transport = ScriptedTransport(options)
 
+    def probe(self, deadline: float) -> Request | None:
+        """None: it is always there."""
+        return None
+
     @property
     def transport(self) -> Transport | None:
         """Its own, without sockets."""

@@ -70,7 +70,7 @@ class Breaker:
     __slots__ = (
         "_calls", "_closed_at", "_counts", "_epoch", "_failed", "_now", "_offset", "_open_until", "_options",
         "_per_second", "_probe_until", "_probing", "_random", "_raw", "_slot", "_slow", "_slow_call", "_state",
-        "_streak", "_succeeded", "_transitions",
+        "_streak", "_succeeded", "_transitions", "reason",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +90,7 @@ class Breaker:
         self._raw = now()
         self._offset = 0.0  # what the clock has gone back in all
         self._state: State = "closed"
+        self.reason: Reason = "reset"  # of the last transition
         self._epoch = 1
         self._streak = 0  # openings in a row
         self._closed_at = float("-inf")
@@ -232,6 +233,7 @@ class Breaker:
 
     def _become(self, state: State, reason: Reason) -> None:
         before, self._state = self._state, state
+        self.reason = reason
         self._epoch += 1
         self._probing = self._succeeded = 0
         if self._transitions is not None and before != state:

@@ -1,15 +1,17 @@
 """A random choice with given weights."""
 
 from bisect import bisect
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from random import Random
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from llmctl.model.exchange import Exchange
 from llmctl.model.record import Decision
-from llmctl.routing.base import StrategyOptions
+from llmctl.routing.base import ModelFacts, StrategyOptions
+from llmctl.routing.features import Features
+from llmctl.routing.health import Health
 
 
 class WeightedOptions(StrategyOptions):
@@ -21,17 +23,20 @@ class WeightedOptions(StrategyOptions):
 
 
 class Weighted:
-    """Chooses each exchange's model independently; the propensity is the model's share of the weights."""
+    """Chooses each request's model independently; the propensity is its share of the candidates' weights."""
 
     Options: ClassVar[type[StrategyOptions]] = WeightedOptions
 
-    def __init__(self, options: WeightedOptions) -> None:
-        self.models = tuple(options.weights)
-        self._bounds = list(accumulate(options.weights.values()))
-        total = self._bounds[-1]
-        self._decisions = [Decision(m, "weighted", "draw", w / total) for m, w in options.weights.items()]
+    def __init__(self, options: WeightedOptions, facts: Mapping[str, ModelFacts]) -> None:
+        self.models: tuple[str, ...] = tuple(options.weights)
+        self._weights = options.weights
 
-    def choose(self, exchange: Exchange, random: Random) -> Decision:
-        """One draw."""
-        at = bisect(self._bounds, random.random() * self._bounds[-1])
-        return self._decisions[min(at, len(self._decisions) - 1)]
+    def choose(
+        self, candidates: Sequence[str], features: Features, health: Mapping[str, Health], rng: Random
+    ) -> Decision:
+        """One draw; the weights of models that are not candidates count for nothing."""
+        bounds = list(accumulate([self._weights[name] for name in candidates]))
+        total = bounds[-1]
+        model = candidates[min(bisect(bounds, rng.random() * total), len(bounds) - 1)]
+        share = self._weights[model] / total
+        return Decision(model, "weighted", f"weight {self._weights[model]:g} of {total:g}", share)

@@ -130,6 +130,7 @@ class App:
             wall,
             now + gateway.config.server.request_timeout,
             credential,
+            headers=headers,
         )
 
     async def _models(self, scope: Scope, receive: Receive, send: Send) -> None:

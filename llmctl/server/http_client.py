@@ -127,7 +127,9 @@ class HttpClient:
         if exchange.dialect == "anthropic":  # the name its official clients read
             head += b"request-id: %b\r\n" % request_id
         if exchange.decision is not None:
-            head += b"x-llmctl-model: %b\r\n" % exchange.decision.model.encode("ascii")
+            head += b"x-llmctl-model: %b\r\n" % (exchange.model or exchange.decision.model).encode("ascii")
+        if exchange.degraded is not None:
+            head += b"x-llmctl-degraded: %b\r\n" % exchange.degraded.encode("ascii")
         if attempts := exchange.attempts:
             spent = exchange.us(self._clock.monotonic()) - sum([attempt.duration_us for attempt in attempts])
             head += b"x-llmctl-attempts: %d\r\nx-llmctl-overhead-ms: %.3f\r\n" % (len(attempts), spent / 1000)

@@ -135,9 +135,11 @@ class _Runtime:
         )
         self.metrics.watch(self.store)
         sinks = (self.store, self.metrics) if config.records.enabled else (self.metrics,)
-        around = Surroundings(self.pool, clock, self.random, sinks, self._bug)
+        around = Surroundings(self.pool, clock, self.random, sinks, self._bug, transition=self._transition)
         self.live = Live(lambda: _still_fits(settings.load(), loaded, self.log), around, self.log.info, self._apply)
         self.metrics.gauge("llmctl_in_flight", "Exchanges under way.", lambda: self.live.gateway.in_flight)
+        text = "Breakers that are not closed, over all workers."
+        self.metrics.gauges("llmctl_breakers_open", text, "model", lambda: self.live.gateway.breakers_open())
 
     def close(self) -> None:
         """Stop sending, write what is left, hand the counts over."""
@@ -149,13 +151,16 @@ class _Runtime:
         self.redactor.learn(new.secrets)
         self.limits.limits = limits_of(new)
         config = new.config
-        upstream = (entry.model for entry in config.models.values() if entry.model is not None)
-        names = {*config.models, *config.routes, *upstream}
+        names = {*config.models, *config.routes}
         guards = {policy.kind for policy in effective(config.guardrails).values()}
         self.metrics.configure(models=names, providers=config.providers, policy=new.digest, guards=guards)
 
     def _bug(self, request_id: str, error: BaseException) -> None:
         self.log.error("bug", request_id=request_id, exc_info=error)
+
+    def _transition(self, model: str, before: str, after: str, reason: str) -> None:
+        self.metrics.transition(model, before, after, reason)
+        self.log.warning("breaker", model=model, before=before, after=after, reason=reason)
 
     def _warn(self, message: str) -> None:
         self.log.warning("records", detail=message)

@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
-from llmctl.model.record import Attempt, Record
+from llmctl.model.record import Attempt, Passed, Record
 from llmctl.telemetry import semconv
+from llmctl.telemetry.routing_metrics import RoutingMetrics
 from llmctl.telemetry.series import Cell, Families, Family, Kind
 from llmctl.telemetry.shared_metrics import SharedMetrics
 
@@ -97,13 +98,15 @@ class MetricsSink:
         self._shared = shared
         self._families: Families = {}
         self._functions: list[tuple[Cell, Callable[[], float]]] = []
+        self._mapped: list[tuple[Family, Callable[[], Mapping[str, float]]]] = []
         self._watched: Watched | None = None
         self._models: dict[str, str] = {}
         self._providers: dict[str, str] = {}
         self._bound: dict[tuple[str, str, str, str, str], _Bound] = {}
-        self._attempts: dict[tuple[str, str, str, str], tuple[Cell, Cell]] = {}
+        self._attempts: dict[tuple[str, str, str, str, str], tuple[Cell, Cell]] = {}
         self._guards: dict[str, str] = {}
         self._judged: dict[tuple[str, str, str], Cell] = {}
+        self._quiet: dict[Passed, Cell] = {}
         self._declare(semconv.VERSIONS[semconv_version])
         registry.register(self)
 
@@ -117,10 +120,17 @@ class MetricsSink:
         self._info.cells.clear()
         self._info.cell(self._version, policy).value = 1.0
 
+    def transition(self, model: str, before: str, after: str, reason: str) -> None:
+        """A model's breaker has changed its state."""
+        self._routing.transition(model, before, after, reason)
+
     def write(self, record: Record) -> None:
         """Count `record`. Never raises."""
         try:
-            self._count(record)
+            if record.shadow_of:
+                self._routing.shadowed(record)
+            else:
+                self._count(record)
         except Exception:  # a record nobody expected must not fail the request it is about
             self._errors.value += 1
 
@@ -132,6 +142,10 @@ class MetricsSink:
     def gauge(self, name: str, help_: str, function: Callable[[], float]) -> None:
         """Show what `function` says at scrape time."""
         self._functions.append((self._family(name, help_, "gauge").cell(), function))
+
+    def gauges(self, name: str, help_: str, label: str, function: Callable[[], Mapping[str, float]]) -> None:
+        """Show what `function` says at scrape time, by the label's value."""
+        self._mapped.append((self._family(name, help_, "gauge", label), function))
 
     def watch(self, store: Watched) -> None:
         """Show `store`'s figures. Its counters are taken as they are: watch one store for life."""
@@ -186,12 +200,13 @@ class MetricsSink:
         self._overhead = family(
             "llmctl_overhead_seconds", "Time not spent waiting upstream.", "histogram", bounds=OVERHEAD_BUCKETS
         ).cell()
-        self._tried = family("llmctl_attempts_total", "Attempts.", "counter", "provider", "model", "outcome")
+        self._tried = family("llmctl_attempts_total", "Attempts.", "counter", "provider", "model", "why", "outcome")
         self._tokens = family("llmctl_tokens_total", "Tokens by bucket.", "counter", "model", "bucket")
         self._cost = family("llmctl_cost_dollars_total", "US dollars, where a price is known.", "counter", "model")
         self._verdicts = family(
             "llmctl_guard_verdicts_total", "Exchanges judged.", "counter", "guard", "verdict", "action"
         )
+        self._routing = RoutingMetrics(family)
         self._errors = family("llmctl_metrics_errors_total", "Records that could not be counted.", "counter").cell()
 
     def _family(self, name: str, help_: str, kind: Kind, *labels: str, bounds: tuple[float, ...] = ()) -> Family:
@@ -200,6 +215,10 @@ class MetricsSink:
     def _refreshed(self) -> Families:
         for cell, function in self._functions:
             cell.value = float(function())
+        for family, several in self._mapped:
+            family.cells.clear()
+            for value, number in several().items():
+                family.cell(value).value = number
         if self._watched:
             dropped = self._families["llmctl_records_dropped_total"]
             for reason, count in self._watched.dropped.items():
@@ -231,6 +250,10 @@ class MetricsSink:
             label = (result.guard, result.verdict, result.action)
             cell = self._judged.get(label) or self._judge(label)
             cell.value += 1
+        for entry in record.passed:
+            cell = self._quiet.get(entry) or self._pass(entry)
+            cell.value += 1
+        self._routing.count(record, models.get(record.requested_model, OTHER), key[0])
         usage = record.usage
         if usage.source != "none":
             self._count_tokens(record, bound)
@@ -249,6 +272,13 @@ class MetricsSink:
             self._judged[label] = cell
         return cell
 
+    def _pass(self, entry: Passed) -> Cell:
+        guard = entry.partition(".")[2].partition(":")[0]
+        cell = self._judge((guard, "allow", "allow"))
+        if guard in self._guards:
+            self._quiet[entry] = cell
+        return cell
+
     def _count_tokens(self, record: Record, bound: _Bound) -> None:
         usage = record.usage
         fresh, read, written, output, reasoning = bound.tokens
@@ -262,12 +292,13 @@ class MetricsSink:
 
     def _count_attempt(self, attempt: Attempt, operation: str) -> None:
         provider = self._providers.get(attempt.provider, OTHER)
-        model = self._models.get(attempt.model, OTHER)
+        model = self._models.get(attempt.target, OTHER)
         outcome = "ok" if attempt.error is None else _outcome(attempt)
-        key = (provider, model, outcome, operation)
+        key = (provider, model, attempt.why, outcome, operation)
         cells = self._attempts.get(key)
         if cells is None:
-            cells = (self._tried.cell(provider, model, outcome), self._client.cell(operation, provider, model))
+            tried = self._tried.cell(provider, model, attempt.why, outcome)
+            cells = (tried, self._client.cell(operation, provider, model))
             self._attempts[key] = cells
         cells[0].value += 1
         _observe(cells[1], semconv.DURATION_BUCKETS, attempt.duration_us / 1e6)

@@ -47,7 +47,7 @@ class Asked:
 
     def guard(self, policy: str, direction: str = "input") -> GuardResult:
         """The last result of a policy in the record."""
-        return [one for one in self.record.guards if (one.policy, one.direction) == (policy, direction)][-1]
+        return [one for one in self.record.verdicts() if (one.policy, one.direction) == (policy, direction)][-1]
 
 
 class Client(CollectingClient):

@@ -140,3 +140,81 @@ def test_errors_teach(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     ):
         assert code(*args) == 2
         assert what in capsys.readouterr().err
+
+
+CONFIG = """
+providers: {up: {kind: openai, api_key: none}}
+models:
+  small: {provider: up, model: gpt-4o-mini, context: 1000}
+  large: {provider: up, model: gpt-4o, context: 128000}
+  own: {provider: up, model: nobody-knows-it}
+routes:
+  auto:
+    kind: complexity
+    cheap: small
+    smart: large
+    rules: [{kind: fixed, model: own, when: {languages: [de]}}]
+  trial:
+    {kind: fixed, model: small, experiment: {kind: canary, name: x, model: own, percent: 100, subject: request}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.delenv("LLMCTL_CONFIG", raising=False)
+    file = tmp_path / "gateway.yaml"
+    file.write_text(CONFIG)
+    return str(file)
+
+
+def test_explain_says_what_a_route_does(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, "explain", "-c", config, "--route", "auto", "Prove that the square root of 2 is irrational.")
+    assert (found["route"], found["rule"]) == ("auto", None)
+    assert (found["decision"]["model"], found["decision"]["strategy"]) == ("large", "complexity")
+    assert found["decision"]["reason"].endswith(": complex")
+    small, large = found["candidates"]
+    assert small == {"model": "small", "context": 1000, "input_usd": 0.15, "output_usd": 0.6, "lacks": None}
+    assert (large["model"], large["context"], large["lacks"]) == ("large", 128000, None)
+
+
+def test_explain_names_the_rule_that_chose(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    german = "Wie wird das Wetter morgen in den Bergen, und was ziehe ich am besten an?"
+    assert code("explain", "-c", config, "--route", "auto", german) == 0
+    out = capsys.readouterr().out
+    assert "auto, by rules[0]" in out
+    assert "model       own" in out
+    assert out.splitlines()[-1].split() == ["own", "?", "?", "?"]
+
+
+def test_explain_says_who_cannot_take_it_and_when_nobody_can(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, "explain", "-c", config, "--route", "auto", "word " * 3000)
+    assert found["decision"]["model"] == "large"
+    assert "context window of 1,000 tokens" in found["candidates"][0]["lacks"]
+    refused = told(capsys, "explain", "-c", config, "--route", "small", "word " * 3000)
+    assert refused["decision"] is None
+    assert "context window of 1,000 tokens" in refused["refused"]
+    assert code("explain", "-c", config, "--route", "small", "word " * 3000) == 0
+    assert "refused " in capsys.readouterr().out
+
+
+def test_explain_says_which_arm_a_request_is_in(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code("explain", "-c", config, "--route", "trial", "hello") == 0
+    out = capsys.readouterr().out
+    assert "experiment  x, arm canary" in out
+    assert "model       own" in out
+    assert [line.split()[0] for line in out.splitlines()[-2:]] == ["small", "own"]
+
+
+def test_explain_refuses_routes_that_are_not_there(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code("explain", "-c", config, "--route", "none", "a") == 2
+    assert "there are auto, large, own, small, trial" in capsys.readouterr().err
+    assert code("explain", "-c", config, "--route", "auto", "--model", "shipped", "a") == 2
+    assert "leave --model out" in capsys.readouterr().err
+    Path(config).write_text(CONFIG.replace("smart: large", "smart: larg"))
+    assert code("explain", "-c", config, "--route", "auto", "a") == 1
+    assert "gateway.yaml:11: routes.auto.smart: no model 'larg'" in capsys.readouterr().err
+
+
+def test_experiments_is_a_verb_of_route(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code("experiments", "--traces", str(tmp_path / "none")) == 2
+    assert "no such folder" in capsys.readouterr().err

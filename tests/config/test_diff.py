@@ -1,7 +1,7 @@
 from typing import Any
 
 from llmctl.config.diff import Difference, diff
-from llmctl.config.schema import Config
+from llmctl.config.schema import Config, ModelConfig
 
 HASH = "0" * 32 + ":" + "0" * 64
 
@@ -18,10 +18,11 @@ def test_what_means_the_same_does_not_differ() -> None:
 def test_added_removed_and_changed() -> None:
     old = config(server={"port": 1}, models={"m": {"provider": "p"}, "gone": {"provider": "p"}})
     new = config(server={"port": 2}, models={"m": {"provider": "p"}, "new": {"provider": "p"}})
+    fresh = ModelConfig(provider="p").model_dump(mode="json")
     assert diff(old, new) == [
         Difference("changed", "server.port", 1, 2),
-        Difference("removed", "models.gone", old={"provider": "p", "model": None}),
-        Difference("added", "models.new", new={"provider": "p", "model": None}),
+        Difference("removed", "models.gone", old=fresh),
+        Difference("added", "models.new", new=fresh),
     ]
 
 

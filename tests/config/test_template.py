@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from llmctl.config.load import decode, load
 from llmctl.config.secrets import Environment
 from llmctl.config.template import LOCAL_MODEL, Upstream, render
+from llmctl.gateway.build import check
 from llmctl.providers import TABLE as PROVIDERS
-from llmctl.routing import TABLE as STRATEGIES
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -25,12 +25,9 @@ def test_it_loads_as_it_is() -> None:
 def test_its_commented_examples_load_too(tmp_path: Path) -> None:
     text = render()
     at = text.index("#   openai:")
-    providers, rest = text[at:].split("# ---- a route", 1)
-    route = rest[rest.index("# routes:") : rest.index("# ----")]
-    lines = [line.removeprefix("# ").removeprefix("#") for line in (providers + route).splitlines()]
-    lines = [line for line in lines if not line.startswith("----")]
+    providers = text[at : text.index("# ---- routes")]
     path = tmp_path / "gateway.yaml"
-    path.write_text("models: {m: {provider: openai}}\nproviders:\n" + "\n".join(lines) + "\n")
+    path.write_text("models: {m: {provider: openai}}\nproviders:\n" + uncommented(providers))
     variables = dict.fromkeys(
         ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "OPENROUTER_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"), "x"
     )
@@ -38,8 +35,23 @@ def test_its_commented_examples_load_too(tmp_path: Path) -> None:
     assert len(loaded.config.providers) == 9
     for name, entry in loaded.config.providers.items():
         decode(PROVIDERS[entry.kind].Options, entry.options, loaded, ("providers", name))
-    (route_entry,) = loaded.config.routes.values()
-    decode(STRATEGIES[route_entry.kind].Options, route_entry.options, loaded, ("routes", "default"))
+
+
+def test_its_commented_routes_can_be_built(tmp_path: Path) -> None:
+    text = render()
+    examples = text[text.index("# ---- routes") : text.index("# ---- virtual keys")]
+    path = tmp_path / "gateway.yaml"
+    models = ", ".join(f"{name}: {{provider: p}}" for name in ("small", "medium", "large"))
+    path.write_text(f"providers: {{p: {{kind: scripted}}}}\nmodels: {{{models}}}\n{uncommented(examples)}")
+    loaded = load(path, Environment({}))
+    check(loaded)
+    assert list(loaded.config.routes) == ["default", "auto", "trial"]
+    assert set(loaded.config.resilience) == {"retry", "breaker"}
+
+
+def uncommented(text: str) -> str:
+    lines = [line.removeprefix("# ").removeprefix("#") for line in text.splitlines()]
+    return "\n".join(line for line in lines if not line.startswith("----")) + "\n"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -45,13 +45,13 @@ def test_a_good_configuration_is_built_and_thrown_away(tmp_path: Path) -> None:
     ("old", "new", "where", "says"),
     [
         ("kind: openai", "kind: opnai", "2: providers.up.kind:", "no kind 'opnai'; there are anthropic,"),
-        ("kind: fixed", "kind: fixd", "6: routes.any.kind:", "there are fixed, weighted"),
+        ("kind: fixed", "kind: fixd", "6: routes.any.kind:", "there are bandit, cascade, complexity, cost, fixed,"),
         ("base_url:", "base_ulr:", "2: providers.up.base_ulr:", "base_url"),
         ("http://127", "ftp://127", "2: providers.up:", "write https://host/v1"),
         (UP, ", idle_timeout: soon", "2: providers.up.idle_timeout:", "30s"),
         (UP, ", api_key: 3", "2: providers.up.api_key:", "text"),
         (UP, ', base_url: "https://h", ca_file: /no', "2: providers.up:", "No such file"),
-        ("model: small", "model: smal", "6: routes.any:", "no model 'smal'; there are small"),
+        ("model: small", "model: smal", "6: routes.any.model:", "no model 'smal'; there are small"),
         (", model: small", "", "6: routes.any", "model"),
         ("kind: fixed, model: small", "kind: weighted, weights: {small: 0}", "6: routes.any.weights.small:", "0"),
     ],
@@ -65,7 +65,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, old: str, new: str,
 
 def test_all_of_it_at_once(tmp_path: Path) -> None:
     text = GOOD.replace("openai", "opnai").replace("model: small", "model: smal")
-    assert [line.split(": ")[1] for line in findings(text, tmp_path)] == ["providers.up.kind", "routes.any"]
+    assert [line.split(": ")[1] for line in findings(text, tmp_path)] == ["providers.up.kind", "routes.any.model"]
 
 
 def test_a_secret_that_cannot_be_sent_is_not_shown(tmp_path: Path) -> None:

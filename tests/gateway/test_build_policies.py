@@ -112,16 +112,16 @@ async def test_every_preset_is_built_and_lets_a_plain_question_pass(tmp_path: Pa
     made = Bench(tmp_path, f"{{preset: {name}}}")
     asked = await made.say({"role": "system", "content": "Be brief."}, "What is the capital of France?")
     assert (asked.client.text, asked.record.state) == ("fine", "ok")
-    assert {one.policy for one in asked.record.guards} <= set(preset(name))
-    assert {one.verdict for one in asked.record.guards} <= {"allow"}
-    assert bool(asked.record.guards) is (name != "none")
+    assert {one.policy for one in asked.record.verdicts()} <= set(preset(name))
+    assert {one.verdict for one in asked.record.verdicts()} <= {"allow"}
+    assert bool(asked.record.verdicts()) is (name != "none")
 
 
 async def test_guards_judge_in_the_directions_asked_for(tmp_path: Path) -> None:
     kinds = {"both": "both", "input": "input", "output": "output", "default": None}
     each = ", ".join(f"{name}: {{{PII}{f', direction: {way}' if way else ''}}}" for name, way in kinds.items())
     asked = await Bench(tmp_path, f"{{preset: none, policies: {{{each}}}}}").say("q")
-    assert [(one.policy, one.direction) for one in asked.record.guards] == [
+    assert [(one.policy, one.direction) for one in asked.record.verdicts()] == [
         ("both", "input"), ("input", "input"), ("default", "input"),
         ("both", "output"), ("output", "output"), ("default", "output"),
     ]  # fmt: skip
@@ -157,5 +157,5 @@ async def test_tenants_have_their_own(tmp_path: Path) -> None:
         tmp_path, f"{{preset: none, policies: {{p: {{{PII}, direction: input, tenants: [acme]}}}}}}", keys=keys
     )
     question = {"model": "m", "messages": [{"role": "user", "content": "q"}]}
-    assert [one.policy for one in (await made.ask(question, credential=acme)).record.guards] == ["p"]
-    assert (await made.ask(question, credential=other)).record.guards == []
+    assert [one.policy for one in (await made.ask(question, credential=acme)).record.verdicts()] == ["p"]
+    assert (await made.ask(question, credential=other)).record.verdicts() == []

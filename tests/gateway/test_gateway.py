@@ -5,16 +5,20 @@ import time
 from pathlib import Path
 
 import pytest
+from numpy import float32, zeros
 
 from llmctl.gateway.build import Surroundings, build
 from llmctl.gateway.build_policies import Policies
 from llmctl.gateway.gateway import Gateway
 from llmctl.gateway.leases import Made
 from llmctl.gateway.pipeline import Pipeline
+from llmctl.gateway.probes import Prober
 from llmctl.gateway.stages.auth import Keyring
+from llmctl.gateway.stages.mirror import Mirror
 from llmctl.gateway.stages.route import Route
 from llmctl.model.exchange import Principal
 from llmctl.providers.scripted import Scripted, ScriptedOptions
+from llmctl.routing.features import Tools
 from llmctl.testing.clock import ManualClock
 from llmctl.testing.config import loaded
 from llmctl.testing.gateway import CollectingClient, PlayedTransport, Remember, exchange, surroundings
@@ -57,7 +61,9 @@ def with_providers(folder: Path, *providers: Provider) -> Gateway:
     pipeline = Pipeline((), (), clock, lambda request_id, error: None)
     keyring = Keyring({}, clock, lambda _: None, lambda _, __: False)
     made = {Made.of(provider.name, "scripted", {}): provider for provider in providers}
-    return Gateway(loaded(CONFIG, folder), pipeline, keyring, Route({}, AROUND.random), made, Policies(), around())
+    route = Route({}, {}, Tools(lambda text: zeros(256, float32), lambda text: ""), AROUND.random)
+    beside = (Prober((), 1.0, clock.monotonic), Mirror({}, pipeline, AROUND.random), Policies())
+    return Gateway(loaded(CONFIG, folder), pipeline, keyring, route, made, {}, beside, around())
 
 
 async def test_a_provider_that_does_not_start_stops_those_that_did(tmp_path: Path) -> None:

@@ -213,8 +213,8 @@ def test_the_default_policies_decide_alike_at_every_split(defaults: Bench, text:
         for pieces in ([text], split(text, cuts))
     )
     assert one.record.state == other.record.state
-    assert [(r.policy, r.verdict, r.action) for r in one.record.guards] == [
-        (r.policy, r.verdict, r.action) for r in other.record.guards
+    assert [(r.policy, r.verdict, r.action) for r in one.record.verdicts()] == [
+        (r.policy, r.verdict, r.action) for r in other.record.verdicts()
     ]
     if one.record.state == "ok":
         assert one.client.text == other.client.text

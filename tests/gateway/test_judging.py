@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import Field
 
+from llmctl.gateway.plans import SHORT
 from llmctl.guards import TABLE
 from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Span, Verdict
 from llmctl.net.sse import frame
@@ -90,6 +91,25 @@ async def test_redacted(tmp_path: Path, how: str, kind: str) -> None:
     result = asked.guard("p", "output")
     assert (result.verdict, result.action, result.reason) == ("redact", "redact", "has it")
     assert asked.exchange.notices == ["output.p=redact"]
+
+
+async def test_a_short_answer_that_passed_is_not_judged_again(tmp_path: Path) -> None:
+    made = bench(tmp_path, kind="topics")
+    said = ["yes", "yes", "bad", "bad", "y" * (SHORT + 1), "y" * (SHORT + 1), "yes"]
+    found = [(await answer(made, text, "whole")).guard("p", "output").verdict for text in said]
+    assert found == ["allow", "allow", "redact", "redact", "allow", "allow", "allow"]
+    assert [text for text, _ in SEEN] == ["yes", "bad", "bad", said[4], said[4]]
+    SEEN.clear()
+    made.answers = [whole("yes")]
+    for system in ("", "Say yes or no.", "Say yes."):
+        await made.say({"role": "system", "content": system}, "q")
+    assert len(SEEN) == 0  # nobody here looks at the system prompt
+    for kind in ("fake", "citation"):  # those may look at anything
+        made = bench(tmp_path, kind=kind)
+        SEEN.clear()
+        for _ in range(2):
+            await answer(made, "yes", "whole")
+        assert len(SEEN) == 2
 
 
 @WAYS

@@ -1,7 +1,6 @@
 """Who gets which policies, and what is remembered of texts that passed."""
 
 from llmctl.config.schema import PolicyConfig
-from llmctl.gateway.passages import Passage
 from llmctl.gateway.plans import REMEMBERED, Plan, Plans
 from llmctl.gateway.policies import PASSED, Policy
 from llmctl.guards.pii import Pii, PiiOptions
@@ -15,10 +14,6 @@ def policy(name: str = "p", kind: str = "pii", **config: object) -> Policy:
     made = PolicyConfig.model_validate({"kind": kind, "on_error": "block", **config})
     guard = Pii(PiiOptions()) if kind == "pii" else Refusal(RefusalOptions())
     return Policy(name, made, "input", guard, lambda _, __: None)
-
-
-def passage(text: str, source: str = "user") -> Passage:
-    return Passage(source, text, {}, "content")  # type: ignore[arg-type]
 
 
 def asked(model: str, tenant: str | None = None) -> Exchange:
@@ -62,25 +57,25 @@ def test_plans_of_other_policies_remember_apart() -> None:
     plans = Plans([policy("a"), policy("b", tenants=["acme"])], frozenset({"m"}))
     mine, theirs, same = plans.of(asked("m")), plans.of(asked("m", "acme")), plans.of(asked("m", "other"))
     assert mine is same
-    digest = mine.digest(passage("hello"))
-    mine.remember(digest, [(mine.policies[0], PASSED)])
-    assert mine.passed(digest) == [(mine.policies[0], PASSED)]
-    assert theirs.passed(theirs.digest(passage("hello"))) is None
+    digest = mine.digest("user", "hello")
+    mine.remember(digest, {mine.policies[0]: PASSED})
+    assert mine.passed(digest) == {mine.policies[0]: PASSED}
+    assert theirs.passed(theirs.digest("user", "hello")) is None
 
 
 def test_a_text_is_remembered_by_all_of_it_and_its_source() -> None:
     plan = Plan([policy()])
-    digests = {plan.digest(passage(text, source)) for text in ("a", "b", "\ud800", "") for source in ("user", "tool")}
+    digests = {plan.digest(source, text) for text in ("a", "b", "\ud800", "") for source in ("user", "tool")}
     assert len(digests) == 8
-    assert plan.digest(passage("a")) == plan.digest(passage("a"))
-    assert plan.digest(passage("a")) != Plan([policy()]).digest(passage("a"))
+    assert plan.digest("user", "a") == plan.digest("user", "a")
+    assert plan.digest("user", "a") != Plan([policy()]).digest("user", "a")
 
 
 def test_the_oldest_is_forgotten() -> None:
     plan = Plan([policy()])
     for n in range(REMEMBERED + 10):
-        plan.remember(b"%d" % n, [])
+        plan.remember(b"%d" % n, {})
         assert len(plan._passed) + len(plan._before) <= REMEMBERED
     assert plan.passed(b"9") is None
-    assert plan.passed(b"%d" % (REMEMBERED // 2 + 10)) == []
-    assert plan.passed(b"%d" % (REMEMBERED + 9)) == []
+    assert plan.passed(b"%d" % (REMEMBERED // 2 + 10)) == {}
+    assert plan.passed(b"%d" % (REMEMBERED + 9)) == {}

@@ -258,8 +258,8 @@ def test_what_is_remembered_never_hides_what_was_found() -> None:
     asked, heard, _ = hearing()
     made, other = policy(Fake(ALLOW)), policy(Fake(ALLOW))
     heard.hear(made, Finding("unscanned", "allow"))
-    heard.recall([(made, Finding("allow", "allow", 0.4)), (other, Finding("allow", "allow", 0.2))])
-    heard.recall([(made, Finding("allow", "allow", 0.1)), (other, Finding("allow", "allow", 0.3))])
+    heard.note({made: Finding("allow", "allow", 0.4), other: Finding("allow", "allow", 0.2)})
+    heard.note({made: Finding("allow", "allow", 0.1), other: Finding("allow", "allow", 0.3)})
     heard.close()
     assert [(one.verdict, one.score) for one in asked.guards] == [("unscanned", None), ("allow", 0.3)]
 

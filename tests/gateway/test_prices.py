@@ -11,8 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmctl.gateway.prices import PROVIDER_IDS, Priced, price_list
-from llmctl.model.pricing import PriceList
-from llmctl.model.record import Decision
 from llmctl.model.usage import UNPRICED, Cost, Usage
 from llmctl.providers import TABLE
 from llmctl.testing.clock import ManualClock
@@ -26,17 +24,13 @@ KNOWN = {
 PRICES = price_list(KNOWN, CLOCK)
 
 
-def cost(prices: PriceList, name: str, usage: Usage) -> Cost:
-    return prices.cost(Decision(name, "fixed", ""), usage)
-
-
 def of(priced: Priced) -> Cost:
     usage = Usage(1000, output=1000, source="provider")
-    return cost(price_list({"m": priced}, CLOCK), "m", usage)
+    return price_list({"m": priced}, CLOCK).cost("m", usage)
 
 
 def test_a_flat_price_by_hand() -> None:
-    found = cost(PRICES, "mini", Usage(1_000_000, 1_000_000, output=500_000, reasoning=500_000, source="provider"))
+    found = PRICES.cost("mini", Usage(1_000_000, 1_000_000, output=500_000, reasoning=500_000, source="provider"))
     assert found.usd == pytest.approx(0.15 + 0.075 + 0.60)
     assert found.status == "exact"
     assert found.price_version.startswith("genai-prices ")
@@ -44,7 +38,7 @@ def test_a_flat_price_by_hand() -> None:
 
 @pytest.mark.parametrize(("prompt", "each"), [(200_000, 1.25e-6), (200_001, 2.5e-6)])
 def test_a_long_prompt_reaches_the_next_tier(prompt: int, each: float) -> None:
-    assert cost(PRICES, "gemini", Usage(prompt, source="provider")).usd == pytest.approx(prompt * each)
+    assert PRICES.cost("gemini", Usage(prompt, source="provider")).usd == pytest.approx(prompt * each)
 
 
 COUNT = st.integers(0, 150_000)
@@ -60,11 +54,11 @@ def test_it_is_what_the_library_itself_would_charge(name: str, fresh: int, read:
     total = calc_price(
         theirs, known.model, provider_id=PROVIDER_IDS[known.kind], genai_request_timestamp=at
     ).total_price
-    assert cost(PRICES, name, usage).usd == pytest.approx(float(total))
+    assert PRICES.cost(name, usage).usd == pytest.approx(float(total))
 
 
 def test_claude_charges_for_writing_its_cache() -> None:
-    assert cost(PRICES, "claude", Usage(cached_write=1000, source="provider")).usd == pytest.approx(1000 * 3.75e-6)
+    assert PRICES.cost("claude", Usage(cached_write=1000, source="provider")).usd == pytest.approx(1000 * 3.75e-6)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +89,8 @@ def test_only_kinds_that_exist_are_priced() -> None:
 
 def test_models_do_not_share_prices() -> None:
     prices = price_list({"a": KNOWN["mini"], "b": Priced("local", None, "x")}, CLOCK)
-    assert cost(prices, "a", Usage(1, source="provider")).status == "exact"
-    assert cost(prices, "b", Usage(1, source="provider")) is UNPRICED
+    assert prices.cost("a", Usage(1, source="provider")).status == "exact"
+    assert prices.cost("b", Usage(1, source="provider")) is UNPRICED
 
 
 def test_nothing_local_pays_for_the_import() -> None:

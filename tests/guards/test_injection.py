@@ -4,8 +4,10 @@
 import base64
 import codecs
 import json
+from itertools import pairwise
 from pathlib import Path
 from time import thread_time
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -294,17 +296,21 @@ def test_a_concept_is_known_in_every_language() -> None:
 
 def test_what_is_remembered_is_bounded_and_only_short_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "MAX_MEMO", 50)
-    memo = model.Concepts()
+    memo = model.Codes()
     for word in (f"{one}{two}".encode() for one in "abcdefghij" for two in "abcdefghij"):
         assert memo[word] == memo[word]
     assert 0 < len(memo) <= 50
     memo.clear()
-    assert memo[b"x" * 25] == NOTHING
-    assert memo[b"9a-b"] == NOTHING
-    assert not memo
-    halves = model.Halves()
-    assert halves[b"x" * 25] != halves[b"word"]
-    assert list(halves) == [b"word"]
+    assert (model.about(memo[b"x" * 25] + memo[b"9a-b"]), len(memo)) == (bytes([NOTHING, NOTHING]), 0)
+    assert memo[b"x" * 25] != memo[b"word"]
+    assert list(memo) == [b"word"]
+
+
+def test_a_pair_is_the_first_half_of_one_word_and_the_second_of_the_next() -> None:
+    found = [model.MARK, *model.words("Ignore all previous instructions, wirklich – सभी 指令"), model.MARK]
+    for count in range(len(found) + 1):
+        expected = [one % model.PAIR_SIZE ^ other >> 16 for one, other in pairwise(map(crc32, found[:count]))]
+        assert list(model.neighbours(model.coded(found[:count]))) == expected
 
 
 def test_the_order_of_calls_changes_nothing() -> None:

@@ -4,11 +4,11 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from llmctl.guards.base import ALLOW, About, Preset, Verdict
-from llmctl.guards.validation import RequestLimits, Validation, check_request, repeats, surely_small
+from llmctl.guards.validation import RequestLimits, Validation, check_request, repeats
 
 WORDS = "Please tell me how the harbour of Turku was built, and why it froze in 1942."
 
@@ -216,5 +216,8 @@ def test_what_is_surely_small_is_within_every_limit(value: Any, most: int) -> No
         max_total_bytes=500, max_base64_chars=256,
     )  # fmt: skip
     payload = value if isinstance(value, dict) else {"x": value}
-    if surely_small(json.dumps(payload, ensure_ascii=False).encode(), limits):
+    for name in ("messages", "tools"):  # the dialects let nothing but objects in there
+        entries = payload.get(name)
+        assume(not isinstance(entries, list) or all(isinstance(entry, dict) for entry in entries))
+    if Validation(Validation.Options(request=limits)).surely_small(json.dumps(payload, ensure_ascii=False).encode()):
         assert check_request(payload, limits).outcome == "allow"

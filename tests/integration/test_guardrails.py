@@ -114,7 +114,7 @@ def test_what_was_redacted_reaches_neither_the_model_nor_the_record_and_comes_ba
     assert "jane" not in json.dumps([record.request, record.response])
     assert "[EMAIL_1]" in json.dumps(record.response)
     assert ("pii", "input", "redact", "redact", "pii") in [
-        (one.guard, one.direction, one.verdict, one.action, one.policy) for one in record.guards
+        (one.guard, one.direction, one.verdict, one.action, one.policy) for one in record.verdicts()
     ]
 
 
@@ -189,7 +189,7 @@ def test_a_guard_of_ones_own_and_its_failures(
     assert caught.value.status_code == status
     record = recorded(served, caught.value.response.headers["x-request-id"])
     assert record.state == "blocked"
-    assert [(one.verdict, one.action) for one in record.guards if one.policy == "house"] == [(verdict, "block")]
+    assert [(one.verdict, one.action) for one in record.verdicts() if one.policy == "house"] == [(verdict, "block")]
 
 
 def test_limits_answer_429_with_the_time_to_come_back(client: openai.OpenAI) -> None:

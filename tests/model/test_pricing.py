@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmctl.model.pricing import Price, PriceList, Tier
-from llmctl.model.record import Decision
 from llmctl.model.usage import NO_USAGE, UNPRICED, Usage
 
 FLAT = Price((Tier(1.0, 10.0, 0.1, 1.25),), "v1")
@@ -88,9 +87,11 @@ def test_without_counts_nothing_is_priced() -> None:
     assert FLAT.cost(NO_USAGE) is UNPRICED
 
 
-def test_a_list_prices_by_the_decided_model() -> None:
+def test_a_list_prices_by_the_models_name() -> None:
     prices = PriceList({"small": FLAT})
     usage = Usage(2, source="provider")
-    assert prices.cost(Decision("small", "fixed", ""), usage).usd == 2.0
-    assert prices.cost(Decision("large", "fixed", ""), usage) is UNPRICED
-    assert prices.cost(None, usage) is UNPRICED
+    assert prices.cost("small", usage).usd == 2.0
+    assert prices.of("small") is FLAT
+    assert prices.of("large") is None
+    assert prices.cost("large", usage) is UNPRICED
+    assert prices.cost("", usage) is UNPRICED

@@ -1,9 +1,10 @@
 """What is written can be read back as it was; the overhead is the time that no attempt covers."""
 
 import json
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,14 +13,18 @@ from llmctl.model.record import (
     Attempt,
     CacheOutcome,
     Decision,
+    Degraded,
     Failure,
     GuardAction,
     GuardResult,
     GuardVerdict,
     Record,
     StageTime,
+    Transition,
+    Why,
     decoder,
     overhead_us,
+    passed,
 )
 from llmctl.model.usage import Cost, Usage
 
@@ -32,7 +37,21 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
-ATTEMPTS = st.builds(Attempt, TEXT, TEXT, COUNT, COUNT, st.none() | COUNT, st.none() | COUNT, st.none() | TEXT, TEXT)
+ATTEMPTS = st.builds(
+    Attempt,
+    TEXT,
+    TEXT,
+    COUNT,
+    COUNT,
+    st.none() | COUNT,
+    st.none() | COUNT,
+    st.none() | TEXT,
+    TEXT,
+    TEXT,
+    st.sampled_from(get_args(Why)),
+    TEXT,
+)
+DECISIONS = st.builds(Decision, TEXT, TEXT, TEXT, NUMBER, TEXT, TEXT, st.lists(TEXT, max_size=3).map(tuple))
 GUARDS = st.builds(
     GuardResult,
     TEXT,
@@ -53,10 +72,13 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "http_status": st.integers(100, 599),
     "tenant": TEXT,
     "stream": st.booleans(),
-    "decision": st.none() | st.builds(Decision, TEXT, TEXT, TEXT, NUMBER),
+    "decision": st.none() | DECISIONS,
     "attempts": st.lists(ATTEMPTS, max_size=3),
     "stages": st.lists(st.builds(StageTime, TEXT, COUNT, COUNT), max_size=3),
     "guards": st.lists(GUARDS, max_size=3),
+    "passed": st.lists(TEXT, max_size=3),
+    "degraded": st.none() | st.sampled_from(get_args(Degraded)),
+    "transitions": st.lists(st.builds(Transition, TEXT, TEXT, TEXT, TEXT), max_size=3),
     "cache": st.none() | st.builds(CacheOutcome, TEXT, MAYBE_NUMBER, MAYBE_NUMBER),
     "usage": st.builds(Usage, COUNT, COUNT, COUNT, COUNT, COUNT, st.sampled_from(["none", "provider", "estimated"])),
     "cost": st.builds(Cost, MAYBE_NUMBER, st.sampled_from(["exact", "estimated", "partial", "unpriced"]), TEXT),
@@ -79,7 +101,7 @@ def test_a_record_comes_back_as_it_was(values: dict[str, Any]) -> None:
 
 def test_every_field_is_in_the_round_trip_or_plain_text() -> None:
     plain = {"v", "trace_id", "span_id", "parent_span_id", "key", "policy", "dialect", "operation", "requested_model",
-             "model", "provider", "served_model", "chunks"}  # fmt: skip
+             "model", "provider", "served_model", "chunks", "shadow_of"}  # fmt: skip
     assert set(Record.__struct_fields__) == set(FIELDS) | plain
 
 
@@ -99,3 +121,13 @@ def test_overhead_is_what_no_attempt_covers(spans: list[tuple[int, int]]) -> Non
     duration = 100
     uncovered = sum(not any(s <= us < s + d for s, d in spans) for us in range(duration))
     assert overhead_us(duration, attempts) == uncovered
+
+
+@pytest.mark.parametrize("policy", ["pii", "my:own.policy"])
+@pytest.mark.parametrize("direction", ["input", "output"])
+def test_a_guard_that_found_nothing_is_written_shortly_and_read_in_full(
+    direction: Literal["input", "output"], policy: str
+) -> None:
+    found = GuardResult("toxicity", "output", "block", "block", 0.9)
+    record = Record("r", 0.0, 1, "ok", 200, guards=[found], passed=[passed("pii", direction, policy)])
+    assert record.verdicts() == [found, GuardResult("pii", direction, "allow", "allow", policy=policy)]

@@ -94,3 +94,10 @@ def test_a_configured_header_replaces_ours(name: str) -> None:
 def test_framing_is_the_transports(name: str) -> None:
     with pytest.raises(ValueError, match="header"):
         endpoint("http://h", headers={name: "1"})
+
+
+def test_a_get_is_for_a_path_below_the_base_url_and_has_no_body() -> None:
+    asked = endpoint("http://h/v1", {"authorization": "Bearer k"}).get(b"/models", deadline=9.0)
+    assert (asked.method, asked.target, asked.body, asked.deadline) == (b"GET", b"/v1/models", b"", 9.0)
+    assert b"authorization: Bearer k\r\n" in asked.headers
+    assert asked.max_body == 1024

@@ -217,3 +217,12 @@ def test_no_stream_trips_a_decoder(kind: str, pieces: list[bytes]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_is_built_but_never_started_can_be_closed(kind: str) -> None:
     await made(kind).close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_probe_costs_nothing(kind: str) -> None:
+    probe = PROVIDERS[kind].probe(30.0)
+    if probe is not None:
+        assert (probe.method, probe.body, probe.deadline) == (b"GET", b"", 30.0)
+        assert probe.target.endswith(b"/models")
+        assert head(probe)

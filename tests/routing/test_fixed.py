@@ -2,13 +2,9 @@ from random import Random
 
 from llmctl.model.record import Decision
 from llmctl.routing.fixed import Fixed, FixedOptions
-from llmctl.testing.clock import ManualClock
-from llmctl.testing.gateway import exchange
+from tests.routing.asking import asked, healthy
 
 
-def test_it_always_takes_its_model_and_draws_nothing() -> None:
-    random = Random(1)
-    before = random.getstate()
-    chosen = Fixed(FixedOptions(model="m")).choose(exchange(ManualClock()), random)
+def test_it_always_takes_its_model() -> None:
+    chosen = Fixed(FixedOptions(model="m"), {}).choose(["m"], asked(), healthy("m"), Random(1))
     assert chosen == Decision("m", "fixed", "named", 1.0)
-    assert random.getstate() == before

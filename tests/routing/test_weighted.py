@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from llmctl.routing.weighted import Weighted, WeightedOptions
-from llmctl.testing.clock import ManualClock
-from llmctl.testing.gateway import exchange
+from tests.routing.asking import asked
 
 WEIGHTS = st.dictionaries(st.text(min_size=1), st.floats(1e-3, 1e3), min_size=1, max_size=8)
 
@@ -23,8 +22,9 @@ class Draw(Random):
         return self.value
 
 
-def chosen(weights: dict[str, float], draw: float) -> tuple[str, float]:
-    decision = Weighted(WeightedOptions(weights=weights)).choose(exchange(ManualClock()), Draw(draw))
+def chosen(weights: dict[str, float], draw: float, candidates: list[str] | None = None) -> tuple[str, float]:
+    strategy = Weighted(WeightedOptions(weights=weights), {})
+    decision = strategy.choose(candidates or strategy.models, asked(), {}, Draw(draw))
     return decision.model, decision.propensity
 
 
@@ -44,6 +44,11 @@ def test_no_weights_are_no_route() -> None:
 )
 def test_each_model_has_its_share_of_the_line(draw: float, model: str) -> None:
     assert chosen({"a": 1, "b": 2, "c": 1}, draw)[0] == model
+
+
+@pytest.mark.parametrize(("draw", "expected"), [(0.0, ("a", 0.2)), (0.19, ("a", 0.2)), (0.21, ("c", 0.8))])
+def test_the_candidates_share_what_the_others_had(draw: float, expected: tuple[str, float]) -> None:
+    assert chosen({"a": 1, "b": 5, "c": 4}, draw, ["a", "c"]) == expected
 
 
 @given(WEIGHTS, st.floats(0, 1, exclude_max=True))

@@ -49,11 +49,25 @@ async def test_an_answer_carries_what_is_known_about_it(serve: Serve) -> None:
     assert answer.content == ANSWER
     assert answer.headers["x-request-id"] == answer.headers["x-llmctl-request-id"] == "abc-1"
     assert answer.headers["x-llmctl-model"] == "small"
+    assert "x-llmctl-degraded" not in answer.headers
     assert answer.headers["x-llmctl-attempts"] == "1"
     assert float(answer.headers["x-llmctl-overhead-ms"]) < 1000
     assert answer.headers["x-llmctl-policy"] == gateway.live.gateway.policy
     [record] = gateway.sink.records
     assert (record.id, record.state) == ("abc-1", "ok")
+
+
+async def test_an_answer_says_who_gave_it_where_that_is_not_the_chosen_one(serve: Serve) -> None:
+    def play(request: Request) -> PlayedResponse:
+        well = json.loads(request.body)["model"] == "other"
+        return PlayedResponse(200 if well else 503, {}, [ANSWER if well else b"{}"], no_wait)
+
+    models = "models: {small: {provider: up, fallbacks: [other]}, other: {provider: up}}"
+    config = CONFIG.replace("models: {small: {provider: up}}", models)
+    async with serve(config, PlayedTransport(play)) as gateway, httpx.AsyncClient(base_url=gateway.url) as client:
+        answer = await client.post("/v1/chat/completions", json=QUESTION)
+    assert answer.status_code == 200
+    assert (answer.headers["x-llmctl-model"], answer.headers["x-llmctl-degraded"]) == ("other", "fallback")
 
 
 async def test_trace_context_goes_in_and_out(serve: Serve) -> None:

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from llmctl.model.record import Attempt, Failure, Record
 from llmctl.model.usage import Cost, Usage
+from llmctl.routing import TABLE as STRATEGIES
 from llmctl.telemetry import metrics
 from llmctl.telemetry.metrics import MetricsSink
 from llmctl.telemetry.shared_metrics import SharedMetrics
@@ -105,8 +106,12 @@ def test_streams_show_first_and_further_tokens(record: MakeRecord) -> None:
 )
 def test_attempts_by_outcome(record: MakeRecord, attempt: dict[str, Any], outcome: str) -> None:
     sink = make()
-    sink.write(record(1, attempts=[Attempt("upstream", "big", 0, 50_000, **attempt), Attempt("upstream", "small", 9)]))
-    assert values(sink, "llmctl_attempts_total") == {("big", outcome, "upstream"): 1, ("small", "ok", "upstream"): 1}
+    first = Attempt("upstream", "their-big", 0, 50_000, target="big", **attempt)
+    sink.write(record(1, attempts=[first, Attempt("upstream", "theirs", 9, target="small", why="retry")]))
+    assert values(sink, "llmctl_attempts_total") == {
+        ("big", outcome, "upstream", "first"): 1,
+        ("small", "ok", "upstream", "retry"): 1,
+    }
     assert values(sink, "gen_ai_client_operation_duration_seconds_sum")["chat", "upstream", "big"] == 0.05
 
 
@@ -119,12 +124,13 @@ def test_nothing_a_client_or_provider_sends_becomes_a_label(record: MakeRecord, 
             record(
                 1, model=model, requested_model=model, served_model=model, provider=provider, operation=operation,
                 dialect=dialect, http_status=status, tenant=model, key=model, id=error,
-                attempts=[Attempt(provider, model, 0, error=error or None, status=status)],
+                attempts=[Attempt(provider, model, 0, error=error or None, status=status, target=model, failure=error)],
             )
         )  # fmt: skip
     known = {"fast", "small", "big", "upstream", "none", "other", "ok", "error", "4xx", "5xx", "chat", "1.2.3", "3f1c"}
-    known |= {"2xx", "3xx", "input", "output", "cached_read", "cached_write", "reasoning", "rate_limited"}
+    known |= {"first", "2xx", "3xx", "input", "output", "cached_read", "cached_write", "reasoning", "rate_limited"}
     known |= {*metrics._OUTCOMES, *metrics._DIALECTS, *metrics._OPERATIONS.values(), *metrics._STATUSES.values()}
+    known |= {*STRATEGIES}
     body, _ = sink.render("")
     for family in parse_text(body.decode()):
         for sample in family.samples:

@@ -6,16 +6,14 @@ from collections.abc import Callable
 from llmctl.errors import InvalidRequest
 from llmctl.gateway.client import Client
 from llmctl.gateway.passages import Passage, Texts
-from llmctl.gateway.plans import Findings, Plan, Plans
-from llmctl.gateway.policies import Finding, Hearing
+from llmctl.gateway.plans import Plan, Plans
+from llmctl.gateway.policies import Finding, Findings, Hearing
 from llmctl.guards.base import About, Source
 from llmctl.guards.redaction import Covered, Redaction, replaced
-from llmctl.guards.validation import RequestLimits, check_request, surely_small
+from llmctl.guards.validation import Validation, check_request
 from llmctl.model.exchange import Exchange
 from llmctl.model.json import encode
 
-JOINED = frozenset({"injection"})  # guards that also judge all that the user said as one text: attacks come in parts
-WHOLE = "validation"  # the guard that also judges the request as a whole
 JOINED_CHARACTERS = 4_000
 MAX_PASSAGES = 10_000
 TURN = 5_000  # characters judged in one go before others get their turn: some milliseconds
@@ -56,7 +54,8 @@ class InputGuards:
                 if size > TURN and unread:
                     size = 0
                     await asyncio.sleep(0)
-            await self._joined(plan, texts, hearing)
+            if plan.joined and len(texts.passages) > 1:
+                await self._joined(plan, texts, hearing)
         finally:
             cleared = unread is not None and redacting.rest(plan, unread, exchange.id)
             redacting.apply(exchange)
@@ -70,54 +69,61 @@ class InputGuards:
         """What concerns the request as a whole rather than one of its texts."""
         if len(texts.passages) > MAX_PASSAGES:
             raise InvalidRequest(f"the request has more than {MAX_PASSAGES:,} texts; send fewer")
-        for policy in plan.policies:
-            if policy.kind == WHOLE:
-                limits: RequestLimits = policy.guard.limits  # type: ignore[union-attr]  # of that guard alone
-                if exchange.raw is None or not surely_small(exchange.raw, limits):
-                    hearing.hear(policy, policy.decided(check_request(exchange.payload, limits)))
-            elif texts.unreadable:
-                many = f"unscanned: {texts.unreadable} parts of the request are no text"
-                hearing.hear(policy, Finding("unscanned", "allow", 0.0, many, "media"))
+        for policy in plan.whole:
+            guard: Validation = policy.guard  # type: ignore[assignment]  # `whole` are of that kind
+            if exchange.raw is None or not guard.surely_small(exchange.raw):
+                hearing.hear(policy, policy.decided(check_request(exchange.payload, guard.limits)))
+        if texts.unreadable:
+            many = f"unscanned: {texts.unreadable} parts of the request are no text"
+            for policy in plan.policies:
+                if policy not in plan.whole:
+                    hearing.hear(policy, Finding("unscanned", "allow", 0.0, many, "media"))
 
     async def _passage(self, plan: Plan, passage: Passage, hearing: Hearing, redacting: "_Redacting") -> None:
-        digest = b"" if plan.waits else plan.digest(passage)
+        digest = b"" if plan.waits else plan.digest(passage.source, passage.text)
         known = plan.passed(digest)
         if known is not None:
-            hearing.recall(known)
+            hearing.note(known)
             return
-        findings: Findings = []
+        text, about = passage.text, _ABOUT[passage.source]
+        findings: Findings = {}
+        clean = False
         try:
-            await _judge(plan, passage, hearing, findings)
+            if len(text) <= plan.quick:
+                screen = plan.screens[passage.source]
+                findings = screen.passed.copy()
+                clean = hearing.judge(screen.asked(text), text, about, findings)
+            else:
+                clean = await _ask(plan, passage, about, hearing, findings)
         finally:  # what was found before a policy refused is still redacted, for the record
-            for policy, finding in findings:
-                if finding.redactions:
-                    redacting.add(passage, finding, restore=policy.restore)
-        if not plan.waits and all([finding.verdict == "allow" for _, finding in findings]):  # noqa: C419  # quicker
+            if not clean:
+                for policy, finding in findings.items():
+                    if finding.redactions:
+                        redacting.add(passage, finding, restore=policy.restore)
+        if clean and not plan.waits:
             plan.remember(digest, findings)
 
     async def _joined(self, plan: Plan, texts: Texts, hearing: Hearing) -> None:
         said = texts.of("user")
         if len(said) < 2:
             return
-        for policy in plan.policies:
-            if policy.kind in JOINED and (policy.sources is None or "user" in policy.sources):
-                text = " ".join(said)[-JOINED_CHARACTERS:]
-                finding = await policy.ask(text, _ABOUT["user"], hearing.exchange.id)
-                if finding.action == "redact":  # its spans are places in no message
-                    finding = policy.unplaced(finding)
-                hearing.hear(policy, finding)
+        text = " ".join(said)[-JOINED_CHARACTERS:]
+        for policy in plan.joined:
+            finding = await policy.ask(text, _ABOUT["user"], hearing.exchange.id)
+            if finding.action == "redact":  # its spans are places in no message
+                finding = policy.unplaced(finding)
+            hearing.hear(policy, finding)
 
 
-async def _judge(plan: Plan, passage: Passage, hearing: Hearing, findings: Findings) -> None:
-    text, about, policies = passage.text, _ABOUT[passage.source], plan.of(passage.source)
-    if len(text) <= plan.quick:
-        hearing.judge(policies, text, about, findings)
-        return
+async def _ask(plan: Plan, passage: Passage, about: About, hearing: Hearing, findings: Findings) -> bool:
+    """Ask one policy after the other; what they find is added. Says whether the text may go as it is."""
+    clean = True
     hearing.start()
-    for policy in policies:
-        finding = await policy.ask(text, about, hearing.exchange.id)
-        findings.append((policy, finding))
+    for policy in plan.of(passage.source):
+        finding = findings[policy] = await policy.ask(passage.text, about, hearing.exchange.id)
+        clean = clean and finding.verdict == "allow"
         hearing.hear(policy, finding)
+    return clean
 
 
 class _Redacting:

@@ -1,6 +1,6 @@
 """Who may ask how much: a place and an estimate of tokens are reserved on the way in, and settled in every case."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from llmctl.gateway.tally import asked
 from llmctl.limits.memory import Denial, Limiter
 from llmctl.limits.options import RateLimitOptions
 from llmctl.model.exchange import Exchange
-from llmctl.model.record import GuardAction, GuardResult
+from llmctl.model.record import GuardAction, GuardResult, passed
 
 KIND = "rate_limit"
 Subject = tuple[str, ...]
@@ -29,20 +29,6 @@ class Limit:
     def applies(self, tenant: str, name: str) -> bool:
         """To a tenant's requests for a model or route."""
         return (self.tenants is None or tenant in self.tenants) and (self.routes is None or name in self.routes)
-
-
-class Limiters:
-    """Limiters that run, so that a reload does not hand everybody a fresh allowance. Equal ones are one."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Limiter] = {}
-
-    def of(self, name: str, options: RateLimitOptions, now: Callable[[], float]) -> Limiter:
-        """The limiter of a policy."""
-        key = (name, options.model_dump_json())
-        if key not in self._known:
-            self._known[key] = Limiter(options, now)
-        return self._known[key]
 
 
 class Reserve:
@@ -75,7 +61,7 @@ class Reserve:
             denial = limit.limiter.check(subject, tokens)
             if denial is None:
                 taking.append((limit, subject, tokens))
-                exchange.guards.append(GuardResult(KIND, "input", "allow", "allow", policy=limit.name))
+                exchange.passed.append(passed(KIND, "input", limit.name))
                 continue
             done: GuardAction = "block" if limit.enforced else "would_block"
             why = f"{denial.dimension} over {denial.limit}"

@@ -9,10 +9,9 @@ from llmctl.gateway.judging import Judging, Unfit
 from llmctl.gateway.passages import Texts
 from llmctl.gateway.plans import Plan, Plans
 from llmctl.gateway.policies import Finding, Hearing
-from llmctl.gateway.spoken import REASONING, Place, resaid, said, untold
+from llmctl.gateway.spoken import REASONING, Place, lone, resaid, said, untold
 from llmctl.gateway.tally import estimate, written
 from llmctl.guards.base import About
-from llmctl.guards.redaction import Redaction
 from llmctl.model import chat
 from llmctl.model.chat import Answer, Chunk
 from llmctl.model.exchange import Exchange
@@ -49,7 +48,7 @@ class OutputGuards:
         assert answer is not None
         hearing, mended = Hearing(exchange, "output", self._now), False
         try:
-            exchange.whole = await _guarded(answer, _judging(exchange, plan, hearing), hearing)
+            exchange.whole = await _guarded(answer, Judging(plan, _about(exchange, plan), hearing))
         except Unfit as unfit:
             exchange.whole = None
             spent = _cost(exchange, answer)
@@ -73,7 +72,7 @@ class OutputGuards:
         *, repaired: bool = False,
     ) -> AsyncIterator[list[Chunk]]:  # fmt: skip
         hearing, mended = Hearing(exchange, "output", self._now), False
-        guarded = Guarded(_judging(exchange, plan, hearing), self._segment)
+        guarded = Guarded(Judging(plan, _about(exchange, plan), hearing), self._segment)
         passing = guarded.stream(source)
         again: AsyncIterator[list[Chunk]] | None = None
         try:
@@ -120,7 +119,10 @@ class OutputGuards:
             exchange.payload, exchange.raw = payload, raw
 
 
-async def _guarded(answer: Answer, judging: Judging, hearing: Hearing) -> Answer:
+async def _guarded(answer: Answer, judging: Judging) -> Answer:
+    if (text := lone(answer)) is not None:
+        words = await judging.text("content", text)
+        return answer if words is None else chat.answer(resaid(answer.raw, {Place(0, "content"): words}))
     texts: dict[Place, str] = {}
     told = False
     for place, _, text in said(answer.body.choices):
@@ -129,19 +131,15 @@ async def _guarded(answer: Answer, judging: Judging, hearing: Hearing) -> Answer
         if words is not None:
             texts[place] = words
     if any(choice.message and isinstance(choice.message.content, list) for choice in answer.body.choices):
-        for policy in judging.policies:
-            hearing.hear(policy, Finding("unscanned", "allow", 0.0, "unscanned: parts that are no text", "media"))
+        unheard = Finding("unscanned", "allow", 0.0, "unscanned: parts that are no text", "media")
+        for policy in judging.plan.policies:
+            judging.hearing.hear(policy, unheard)
     without_thinking = any(place.field in REASONING for place in texts) or (
-        judging.enforces and not told and untold(answer.raw)
+        judging.plan.enforces and not told and untold(answer.raw)
     )
     if not texts and not without_thinking:
         return answer
     return chat.answer(resaid(answer.raw, texts, without_thinking=without_thinking))
-
-
-def _judging(exchange: Exchange, plan: Plan, hearing: Hearing) -> Judging:
-    names = exchange.restoration if isinstance(exchange.restoration, Redaction) else Redaction()
-    return Judging(plan.policies, _about(exchange, plan), hearing, names)
 
 
 ANSWER = About("output", "assistant")

@@ -21,8 +21,26 @@ class Charge:
     def close(self, exchange: Exchange) -> None:
         """Add what was thrown away."""
         if exchange.discarded.source != "none":
-            exchange.usage, exchange.discarded = exchange.usage + exchange.discarded, NO_USAGE
-            exchange.cost = self._prices.cost(exchange.decision, exchange.usage)
+            charge(exchange, self._prices)
+        elif exchange.spent:
+            _charge_others(exchange, self._prices)
+
+
+def charge(exchange: Exchange, prices: PriceList) -> None:
+    """Set the exchange's cost, with all that was thrown away in it and in its usage."""
+    if exchange.discarded.source != "none":
+        exchange.usage, exchange.discarded = exchange.usage + exchange.discarded, NO_USAGE
+    exchange.cost = prices.cost(exchange.model, exchange.usage)
+    if exchange.spent:
+        _charge_others(exchange, prices)
+
+
+def _charge_others(exchange: Exchange, prices: PriceList) -> None:
+    for model, usage in exchange.spent:
+        cost = prices.cost(model, usage)
+        exchange.cost = exchange.cost + cost if exchange.usage.source != "none" else cost
+        exchange.usage += usage
+    exchange.spent = []
 
 
 class Respond:
@@ -41,10 +59,10 @@ class Respond:
             body = answer.body
             exchange.first_chunk_at = self._now()
             usage = answer.usage if body.usage is not None else estimate(exchange, written(body.choices))
-            exchange.usage, exchange.discarded = usage + exchange.discarded, NO_USAGE
+            exchange.usage = usage
             exchange.served_model = body.model or ""
             exchange.finish_reason = body.choices[0].finish_reason if body.choices else None
-            exchange.cost = self._prices.cost(exchange.decision, exchange.usage)
+            charge(exchange, self._prices)
             if self._keep_content and exchange.operation != "embedding":
                 exchange.transcript = answer.raw
             if exchange.restoration is not None:
@@ -60,8 +78,7 @@ class Respond:
             finally:
                 await chunks.aclose()  # type: ignore[attr-defined]  # every source of chunks is a generator
                 tally.settle(exchange)
-                exchange.usage, exchange.discarded = exchange.usage + exchange.discarded, NO_USAGE
-                exchange.cost = self._prices.cost(exchange.decision, exchange.usage)
+                charge(exchange, self._prices)
 
     async def _tallied(
         self, exchange: Exchange, chunks: AsyncIterator[list[Chunk]], tally: Tally

@@ -5,35 +5,87 @@ from difflib import get_close_matches
 from random import Random
 
 from llmctl.errors import Forbidden, UnknownModel
+from llmctl.gateway.attempt import INNOCENT
+from llmctl.gateway.branch import Branch
 from llmctl.gateway.client import Client
+from llmctl.gateway.tally import asked
+from llmctl.gateway.target import Standing
 from llmctl.model.exchange import Exchange, Principal
-from llmctl.routing.base import Strategy
+from llmctl.routing.base import Learner
+from llmctl.routing.features import Features, Tools
 
 
 class Route:
-    """Resolves the requested name, a model's or a route's, with that route's strategy."""
+    """Resolves the requested name, a model's or a route's, by that route's rules, experiment and strategy."""
 
     name = "route"
 
-    def __init__(self, routes: Mapping[str, Strategy], random: Random) -> None:
-        self._routes = dict(routes)
+    def __init__(
+        self, branches: Mapping[str, Branch], standings: Mapping[str, Standing], tools: Tools, random: Random
+    ) -> None:
+        self._branches = dict(branches)
+        self._standings = dict(standings)
+        self._tools = tools
         self._random = random
 
     async def run(self, exchange: Exchange, client: Client) -> None:
-        """Sets `decision`. Raises UnknownModel with the nearest names, Forbidden for a name the key may not use."""
-        name = exchange.requested_model
-        strategy = self._routes.get(name)
-        allowed = exchange.principal.models if exchange.principal else None
-        if strategy is None:
-            raise UnknownModel(_unknown(name, self.visible(exchange.principal)), param="model")
+        """Sets `decision`, and where the route looks at the request `features` and `strategy`; tightens the deadline.
+
+        Raises UnknownModel with the nearest names, Forbidden for a name the key may not use, InvalidRequest where no
+        model of the route can take the request.
+        """
+        name, principal = exchange.requested_model, exchange.principal
+        branch = self._branches.get(name)
+        allowed = principal.models if principal else None
+        if branch is None:
+            raise UnknownModel(_unknown(name, self.visible(principal)), param="model")
         if allowed is not None and name not in allowed:
             raise Forbidden(f"this key may not use model {name!r}; it may use {_listed(allowed)}", param="model")
-        exchange.decision = strategy.choose(exchange, self._random)
+        exchange.priority = branch.priority + (principal.priority if principal else 0)
+        if branch.timeout is not None:
+            exchange.deadline = min(exchange.deadline, exchange.started + branch.timeout)
+        if branch.plain is not None:
+            exchange.decision = branch.plain
+            return
+        exchange.features = features = features_of(exchange, self._tools)
+        exchange.decision, exchange.strategy = branch.decide(features, self._standings, self._random)
 
     def visible(self, principal: Principal | None) -> list[str]:
         """The names this caller may ask for."""
         allowed = principal.models if principal else None
-        return [name for name in self._routes if allowed is None or name in allowed]
+        return [name for name in self._branches if allowed is None or name in allowed]
+
+
+class Learn:
+    """Closing step: a strategy that learns is told what became of its choice."""
+
+    def close(self, exchange: Exchange) -> None:
+        """Tell it, unless the client left, or was refused, before anything could be learned."""
+        strategy, decision = exchange.strategy, exchange.decision
+        if decision is None or not isinstance(strategy, Learner) or exchange.state not in ("ok", "failed"):
+            return
+        own = [attempt for attempt in exchange.attempts if attempt.target == decision.model]
+        if own:
+            answered = exchange.state == "ok" and exchange.model == decision.model
+            seconds = sum(attempt.duration_us for attempt in own) / 1e6
+            if answered or own[-1].failure not in INNOCENT:  # the request's own fault says nothing about the model
+                strategy.learn(decision, ok=answered, seconds=seconds, usd=exchange.cost.usd)
+
+
+def features_of(exchange: Exchange, tools: Tools) -> Features:
+    """What routing may know of this exchange."""
+    principal = exchange.principal
+    return Features(
+        exchange.payload,
+        exchange.operation,
+        tools,
+        tokens=lambda: asked(exchange),
+        tenant=principal.tenant if principal else "",
+        key=principal.key if principal else "",
+        headers=exchange.headers,
+        wall=exchange.wall,
+        stream=exchange.stream,
+    )
 
 
 def _unknown(name: str, known: list[str]) -> str:

@@ -1,196 +1,188 @@
-"""The call to the model. The only place that sends anything twice."""
+"""The call to the model, again and to others where it fails. The only place that sends anything twice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
-from random import Random
+from typing import Any
 
 from llmctl.clock import Clock
-from llmctl.errors import LlmctlError, UpstreamError, UpstreamLost, UpstreamProtocolError
+from llmctl.errors import LlmctlError, Unavailable, UpstreamLost
+from llmctl.gateway.attempt import INNOCENT, Begun, Caller, Down
+from llmctl.gateway.cascade import cascaded, used
 from llmctl.gateway.client import Client
+from llmctl.gateway.hedged import Calling, hedged
+from llmctl.gateway.replayed import answer_of, streamed
+from llmctl.gateway.reserves import Line, Reserves
+from llmctl.gateway.resumed import Resumed, resumable
+from llmctl.gateway.retry import RetryBudget, RetryPolicy, classify
+from llmctl.gateway.target import Target
 from llmctl.model.chat import Chunk
 from llmctl.model.exchange import Exchange
-from llmctl.model.record import Attempt
-from llmctl.net.transport import Response, Transport
-from llmctl.providers.base import Call, Provider, StreamDecoder
+from llmctl.model.json import JsonObject
+from llmctl.model.record import Why
 
 STALE_RETRIES = 2  # kept-alive connections that turn out dead, per exchange
-LATE_COUNTS = 5.0  # seconds for token counts, which may come behind the last of the text
-END_OF_BODY = 0.25  # seconds an upstream that has said it is done gets to end its body, so the connection can be kept
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A configured model: who serves it, under which name, over what."""
+class Again:
+    """What decides whether a call is made again, shared by all routes."""
 
-    provider: Provider
-    model: str
-    transport: Transport
+    policy: RetryPolicy
+    budget: RetryBudget
 
 
 class Upstream:
-    """Calls the decided model's provider."""
+    """Asks the decided model; when that fails, what its route holds in reserve."""
 
     name = "upstream"
 
-    def __init__(self, targets: Mapping[str, Target], clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        reserves: Mapping[str, Reserves],
+        again: Again,
+        caller: Caller,
+        clock: Clock,
+    ) -> None:
+        """`reserves` has every name a client may ask for."""
         self._targets = dict(targets)
+        self._reserves = dict(reserves)
+        self._policy = again.policy
+        self._budget = again.budget
+        self._caller = caller
         self._now = clock.monotonic
-        self._random = random
 
     async def run(self, exchange: Exchange, client: Client) -> None:
-        """Sets `whole`, or `chunks` once the first of them has come."""
+        """Sets `model`, `provider`, and `whole`, or `chunks` once the first of them has come."""
         assert exchange.decision is not None
-        target = self._targets[exchange.decision.model]
-        exchange.provider = target.provider.name
-        for retry in range(STALE_RETRIES + 1):
-            try:
-                await self._attempt(exchange, target)
-            except UpstreamLost as error:
-                if not error.unanswered or retry == STALE_RETRIES:
-                    raise
-            else:
-                return
-
-    async def _attempt(self, exchange: Exchange, target: Target) -> None:
-        attempt = _Timing(exchange, target, self._now, f"{self._random.getrandbits(64) | 1:016x}")
-        call = Call(
-            exchange.operation,
-            exchange.payload,
-            target.model,
-            exchange.stream,
-            exchange.deadline,
-            exchange.raw,
-            _headers(exchange, attempt.span_id),
-            int(exchange.wall),
-            exchange.dialect != "openai",
-        )
+        reserves = self._reserves[exchange.requested_model]
+        line = Line(reserves, self._targets, exchange, exchange.decision.model)
+        self._budget.deposit()
         try:
-            response = await target.transport.send(target.provider.request(call))
-            attempt.first_byte = self._now()
-            attempt.status = response.status
-            if not 200 <= response.status < 300:
-                raise target.provider.error(response.status, response.headers, await response.read())
-            if not exchange.stream:
-                exchange.whole = target.provider.answer(call, await response.read())
-                attempt.end()
+            if exchange.decision.panel and await self._panel(exchange, reserves):
                 return
-            exchange.chunks = await self._begin(call, target, response, attempt)
-        except BaseException as error:
-            attempt.end(_reason(error))
-            raise
-
-    async def _begin(
-        self, call: Call, target: Target, response: Response, attempt: "_Timing"
-    ) -> AsyncIterator[list[Chunk]]:
-        """The stream, once its first chunk is there: until then a failure is still an ordinary error."""
-        media = response.headers.get(b"content-type", b"")
-        if not media.startswith(b"text/event-stream"):
-            response.close()
-            what = media.decode("latin-1")[:60] or "no content type"
-            raise UpstreamProtocolError(f"provider {target.provider.name} was asked for a stream and sent {what}")
-        chunks = _chunks(target, response, target.provider.decoder(call), attempt)
-        try:
-            first = await anext(chunks, None)
-        except BaseException:
-            response.close()
-            raise
-        return _resume(first, chunks)
-
-
-async def _chunks(
-    target: Target, response: Response, decoder: StreamDecoder, attempt: "_Timing"
-) -> AsyncIterator[list[Chunk]]:
-    error: BaseException | None = None
-    pieces = response.stream()
-    try:
-        async for data in pieces:
-            if batch := decoder.feed(data):
-                yield batch
-            if decoder.done and decoder.failure is None:
-                if batch := await _last(pieces, decoder):
-                    yield batch
-                break
-            if decoder.failure is not None:
-                raise decoder.failure
-        if not decoder.done:
-            raise UpstreamLost(f"provider {target.provider.name} ended its stream before the answer was complete")
-    except BaseException as caught:
-        error = caught
-        raise
-    finally:
-        response.close()
-        attempt.end(_reason(error))
-
-
-async def _last(pieces: AsyncIterator[bytes], decoder: StreamDecoder) -> list[Chunk]:
-    """What follows the end of the answer (token counts), up to the end of the body or for `END_OF_BODY`."""
-    batch: list[Chunk] = []
-    now = asyncio.get_running_loop().time
-    # The answer itself is complete: what fails behind it must not take it back.
-    with suppress(TimeoutError, UpstreamError):
-        async with asyncio.timeout(END_OF_BODY if decoder.ended else LATE_COUNTS) as limit:
-            async for data in pieces:
-                batch += decoder.feed(data)
-                if decoder.ended:
-                    limit.reschedule(now() + END_OF_BODY)
-    return batch
-
-
-class _Timing:
-    """One attempt while it runs; leaves its `Attempt` in the exchange when it ends, once."""
-
-    __slots__ = ("_ended", "_exchange", "_now", "_start", "_target", "first_byte", "span_id", "status")
-
-    def __init__(self, exchange: Exchange, target: Target, now: Callable[[], float], span_id: str) -> None:
-        self.span_id = span_id
-        self.first_byte: float | None = None
-        self.status: int | None = None
-        self._exchange = exchange
-        self._target = target
-        self._now = now
-        self._start = now()
-        self._ended = False
-
-    def end(self, error: str | None = None) -> None:
-        """The attempt is over."""
-        if self._ended:
+            begun = await self._ask(exchange, line, reserves)
+        except LlmctlError as error:
+            if reserves.static_answer is None or classify(error) == "client" or exchange.operation == "embedding":
+                raise error.with_traceback(None)  # noqa: B904  # the same one, without the frames that know it
+            self._static(exchange, reserves.static_answer)
             return
-        self._ended = True
-        exchange = self._exchange
-        start = exchange.us(self._start)
-        exchange.attempts.append(
-            Attempt(
-                self._target.provider.name,
-                self._target.model,
-                start,
-                exchange.us(self._now()) - start,
-                exchange.us(self.first_byte) if self.first_byte is not None else None,
-                self.status,
-                error,
-                self.span_id,
-            )
-        )
+        self._take(exchange, begun, line)
+        if begun.chunks is not None and reserves.resume and resumable(exchange):
+            exchange.chunks = self._resumed(exchange, begun, line, reserves.attempt_timeout)
+
+    def _take(self, exchange: Exchange, begun: Begun, line: Line) -> None:
+        target = begun.target
+        exchange.model, exchange.provider = target.name, target.provider.name
+        exchange.whole, exchange.chunks = begun.whole, begun.chunks
+        exchange.degraded = line.degraded(target.name)
+
+    async def _ask(self, exchange: Exchange, line: Line, reserves: Reserves) -> Begun:
+        """Down the line, until somebody answers. Raises LlmctlError where nobody does."""
+        target, tried, total, stale = line.start(), 0, 0, 0
+        why: Why = _first(exchange) if target is line.first else "fallback"
+        said: LlmctlError | None = None
+        while True:
+            try:
+                return await self._call(exchange, target, why, line, reserves)
+            except UpstreamLost as lost:
+                if lost.unanswered and stale < STALE_RETRIES:
+                    stale += 1
+                    continue
+                error: LlmctlError = lost
+            except LlmctlError as caught:
+                error = caught
+            error.__traceback__ = None  # it knows this frame: the exchange would be held in a cycle
+            kind: str = classify(error)
+            left = exchange.deadline - self._now()
+            if isinstance(error, Down):
+                kind = target.standing.health.last_error or "timeout"  # what it is down for: failures, or slowness
+            else:
+                tried, total = tried + 1, total + 1
+                said = said if said is not None and classify(said) in INNOCENT else error
+                kept = total + line.waiting(kind)  # a call is kept for each that was not asked yet
+                wait = self._policy.on_same(error, tried=tried, total=kept, left=left)
+                asked = getattr(error, "retry_after", None) and line.peek(kind) is not None  # others need not wait
+                if wait is not None and not asked and self._budget.withdraw():
+                    why = "retry"
+                    await asyncio.sleep(wait)
+                    continue
+                if not self._policy.on_another(error, total=total, left=left):
+                    raise said
+            following = line.next(kind)
+            if following is None:
+                raise said or _all_down(exchange, line.soonest(kind))
+            target, why, tried = following, "fallback", 0
+
+    async def _call(self, exchange: Exchange, target: Target, why: Why, line: Line, reserves: Reserves) -> Begun:
+        policy, within = reserves.hedge, reserves.attempt_timeout
+        if policy is None:
+            return await self._caller.call(exchange, target, why, within)
+
+        def second() -> Calling | None:
+            other = line.peek("timeout") or target
+            return lambda: self._caller.call(exchange, other, "hedge", within)
+
+        def first() -> Coroutine[Any, Any, Begun]:
+            return self._caller.call(exchange, target, why, within)
+
+        def surplus(begun: Begun) -> None:
+            if begun.whole is not None:
+                exchange.spent.append((begun.target.name, used(exchange, begun.whole)))
+
+        name = f"{target.name} stream" if exchange.stream else target.name
+        return await hedged(policy, name, first, second, self._now, surplus)
+
+    async def _panel(self, exchange: Exchange, reserves: Reserves) -> bool:
+        """Whether the decision's panel agreed; if so its answer is taken."""
+        assert exchange.decision is not None
+        panel = [self._targets[name] for name in exchange.decision.panel]
+        begun = await cascaded(exchange, panel, self._caller, reserves.attempt_timeout)
+        if begun is None or begun.whole is None:
+            return False
+        exchange.model, exchange.provider = begun.target.name, begun.target.provider.name
+        if exchange.stream:
+            exchange.chunks = streamed(begun.whole)
+        else:
+            exchange.whole = begun.whole
+        return True
+
+    def _static(self, exchange: Exchange, text: str) -> None:
+        answer = answer_of(exchange, text, exchange.requested_model)
+        exchange.degraded, exchange.model, exchange.provider = "static", "", ""
+        if exchange.stream:
+            exchange.chunks = streamed(answer)
+        else:
+            exchange.whole = answer
+
+    def _resumed(
+        self, exchange: Exchange, begun: Begun, line: Line, within: float | None
+    ) -> AsyncIterator[list[Chunk]]:
+        async def again(error: LlmctlError, payload: JsonObject) -> Begun | None:
+            while True:
+                left = exchange.deadline - self._now()
+                if not self._policy.on_another(error, total=len(exchange.attempts), left=left):
+                    return None
+                target = line.next(classify(error))
+                if target is None:
+                    return None
+                try:
+                    more = await self._caller.call(exchange, target, "resume", within, payload)
+                except LlmctlError as caught:
+                    error = caught
+                    continue
+                exchange.model, exchange.provider = target.name, target.provider.name
+                exchange.degraded = line.degraded(target.name)
+                return more
+
+        return Resumed(exchange, begun, again)
 
 
-async def _resume(first: list[Chunk] | None, rest: AsyncIterator[list[Chunk]]) -> AsyncIterator[list[Chunk]]:
-    try:
-        if first is not None:
-            yield first
-        async for batch in rest:
-            yield batch
-    finally:
-        await rest.aclose()  # type: ignore[attr-defined]
+def _first(exchange: Exchange) -> Why:
+    return "retry" if exchange.attempts and exchange.attempts[-1].why != "panel" else "first"
 
 
-def _headers(exchange: Exchange, span_id: str) -> bytes:
-    trace = exchange.trace
-    state = f"tracestate: {trace.state}\r\n" if trace.state else ""
-    return f"x-request-id: {exchange.id}\r\ntraceparent: {trace.header(span_id)}\r\n{state}".encode("ascii")
-
-
-def _reason(error: BaseException | None) -> str | None:
-    if error is None:
-        return None
-    return error.code if isinstance(error, LlmctlError) else "cancelled"
+def _all_down(exchange: Exchange, wait: float) -> Unavailable:
+    message = f"no model of {exchange.requested_model!r} answers just now; the next is tried again in {wait:.1f} s"
+    return Unavailable(message, retry_after=wait)

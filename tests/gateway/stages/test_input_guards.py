@@ -307,7 +307,7 @@ async def test_texts_that_passed_are_not_judged_again(tmp_path: Path) -> None:
     again = await made.say(*turns, {"role": "tool", "content": "all is well"})
     assert [text for text, _ in SEEN[3:]] == [*turns[1:], "all is well"]
     for asked in (first, again):
-        assert [(one.policy, one.verdict, one.action) for one in asked.record.guards] == [
+        assert [(one.policy, one.verdict, one.action) for one in asked.record.verdicts()] == [
             ("f", "unscanned", "allow"),
             ("pii", "redact", "redact"),
         ]

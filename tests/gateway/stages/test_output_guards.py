@@ -66,7 +66,7 @@ async def test_an_answer_that_does_not_is_repaired(tmp_path: Path, how: str, usa
     assert (second[2]["role"], len(second)) == ("user", 3)
     assert "This answer cannot be used" in second[2]["content"]
     assert asked.exchange.notices == ["input.pii=redact"]
-    assert [one.verdict for one in asked.record.guards if one.policy == "schema"] == ["block", "allow"]
+    assert [one.verdict for one in asked.record.verdicts() if one.policy == "schema"] == ["block", "allow"]
     record = asked.record
     assert record.state == "ok"
     assert json.loads(encode(record.request))["messages"] == first
@@ -199,7 +199,7 @@ async def test_embeddings_are_no_answers(tmp_path: Path) -> None:
     made.answers = [b'{"data":[{"embedding":[1.0]}],"model":"forbidden"}']
     asked = await made.ask({"model": "m", "input": "q"}, "embedding")
     assert asked.client.answer is not None
-    assert asked.record.guards == []
+    assert asked.record.verdicts() == []
 
 
 async def test_content_in_parts_is_judged_and_its_media_are_unscanned(tmp_path: Path) -> None:
@@ -348,3 +348,11 @@ async def test_what_is_protected_is_not_recited(tmp_path: Path, protect: str, ro
         bench(tmp_path, leakage, f"Well: {told}."), "whole", messages=[turn, {"role": "user", "content": "?"}]
     )
     assert asked.record.state == state
+
+
+async def test_an_answer_that_passed_is_judged_again_under_a_system_prompt(tmp_path: Path) -> None:
+    told = "The sourdough of this bakery is always three days old before anybody here is allowed to sell it"
+    made = bench(tmp_path, "leakage: {kind: leakage, on_error: block}", told)
+    for content, state in (("", "ok"), ("", "ok"), (told, "blocked"), ("Be kind.", "ok"), (told, "blocked")):
+        turns = [{"role": "system", "content": content}] if content else []
+        assert (await made.say(*turns, "?")).record.state == state

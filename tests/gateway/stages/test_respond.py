@@ -9,7 +9,6 @@ from llmctl.gateway.stages.respond import Respond
 from llmctl.model import chat
 from llmctl.model.chat import Chunk, Operation
 from llmctl.model.pricing import Price, PriceList, Tier
-from llmctl.model.record import Decision
 from llmctl.testing.clock import ManualClock
 from llmctl.testing.gateway import CollectingClient, exchange
 
@@ -44,7 +43,7 @@ def stage(*, keep_content: bool = True) -> Respond:
 )
 async def test_a_whole_answer(operation: Operation, keep: bool, kept: bytes | None) -> None:
     asked, client = exchange(ManualClock(), operation), CollectingClient({})
-    asked.decision, asked.whole = Decision("m", "fixed", ""), chat.answer(RAW)
+    asked.model, asked.whole = "m", chat.answer(RAW)
     await stage(keep_content=keep).run(asked, client)
     assert client.answer is asked.whole
     assert (asked.cost.usd, asked.cost.status) == (7.0, "exact")
@@ -57,7 +56,7 @@ async def test_a_client_that_goes_away_is_still_accounted_for() -> None:
         raise ConnectionError
 
     chunks, asked = Chunks(), exchange(ManualClock())
-    asked.decision, asked.payload, asked.chunks = Decision("m", "fixed", ""), {"model": "m"}, chunks.run()
+    asked.model, asked.payload, asked.chunks = "m", {"model": "m"}, chunks.run()
     with pytest.raises(ConnectionError):
         await stage().run(asked, CollectingClient({}, pause=gone))
     assert chunks.closed
