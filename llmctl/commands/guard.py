@@ -12,7 +12,7 @@ from llmctl.clock import SystemClock
 from llmctl.commands.options import ConfigOption, JsonOption, config_path, print_json
 from llmctl.errors import CheckFailed, LlmctlError, UsageError
 
-app = typer.Typer(help="List guards, run them over a text, measure them on labelled data.", no_args_is_help=True)
+app = typer.Typer(help="List guards, run them, measure them on labelled data.", no_args_is_help=True)
 
 DirectionOption = Annotated[
     Literal["input", "output"] | None,

@@ -30,11 +30,13 @@ VERBS = {
     "init": Verb("llmctl.commands.init", "init", "Write a commented, working gateway.yaml."),
     "serve": Verb("llmctl.commands.serve", "serve", "Run the gateway."),
     "config": Verb("llmctl.commands.config", "app", "Check, print, describe and compare configurations."),
-    "guard": Verb("llmctl.commands.guard", "app", "List guards, run them over a text, measure them on labelled data."),
+    "guard": Verb("llmctl.commands.guard", "app", "List guards, run them, measure them on labelled data."),
     "keys": Verb("llmctl.commands.keys", "app", "Make virtual keys."),
-    "route": Verb("llmctl.commands.route", "app", "Why a prompt is simple or complex; fit and measure what judges it."),
+    "route": Verb("llmctl.commands.route", "app", "Why a model was chosen; fit and measure what judges prompts."),
+    "cost": Verb("llmctl.commands.cost", "app", "What records cost: report, forecast, reconcile."),
+    "cache": Verb("llmctl.commands.cache", "app", "Measure semantic caching; look into a cache."),
     "compress": Verb("llmctl.commands.compress", "app", "Measure prompt compression."),
-    "traces": Verb("llmctl.commands.traces", "app", "List, show and export recorded exchanges."),
+    "traces": Verb("llmctl.commands.traces", "app", "List, show, export and compact recorded exchanges."),
 }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from llmctl.commands.route_rows import Row
     from llmctl.routing.complexity_model import ComplexityModel, Explanation, Pull
 
-app = typer.Typer(help="Why a prompt is simple or complex; fit and measure what judges it.", no_args_is_help=True)
+app = typer.Typer(help="Why a model was chosen; fit and measure what judges prompts.", no_args_is_help=True)
 
 SHIPPED = "shipped"
 SHOWN = 5

@@ -13,8 +13,8 @@ from llmctl.commands.traces import (
     TenantOption,
     TracesOption,
     UntilOption,
-    _filter,
-    _reading,
+    filter_of,
+    reading,
 )
 from llmctl.commands.traces_show import plain
 from llmctl.model.record import Decision, Record
@@ -100,8 +100,8 @@ def experiments(
     Where a subject stays in its arm, shares are of subjects, not of requests. The ratio is off (p < 0.001) where arms
     lose or double subjects: then what the arms show is not to be believed.
     """
-    with _reading(traces) as reader:
-        found = collect(reader.read(_filter(since, until, tenant, None, None, None)))
+    with reading(traces) as reader:
+        found = collect(reader.read(filter_of(since, until, tenant, None, None, None)))
     reports = [report(name, one) for name, one in sorted(found.items())]
     if json:
         print_json(reports)

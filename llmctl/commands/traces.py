@@ -16,12 +16,15 @@ import typer
 
 from llmctl.clock import SystemClock
 from llmctl.commands.options import JsonOption, print_json
+from llmctl.commands.traces_compact import compact_
 from llmctl.commands.traces_show import plain, print_record
 from llmctl.errors import StoreError, UsageError
 from llmctl.model.record import Record, State
+from llmctl.reports.text import inert
 from llmctl.telemetry.reader import Filter, RecordReader, parse_when
 
-app = typer.Typer(help="List, show and export recorded exchanges.", no_args_is_help=True)
+app = typer.Typer(help="List, show, export and compact recorded exchanges.", no_args_is_help=True)
+app.command("compact")(compact_)
 
 _RECENT = 5000
 _SHOWN_CORRUPT = 5
@@ -51,8 +54,8 @@ def ls(
     json: JsonOption = False,
 ) -> None:
     """List exchanges, those that ended last first. Content is left out: see `show`."""
-    wanted = _filter(since, until, tenant, model, state, key)
-    with _reading(traces) as reader:
+    wanted = filter_of(since, until, tenant, model, state, key)
+    with reading(traces) as reader:
         found = list(islice(reader.newest(wanted), limit))
     if json:
         print_json([_without_content(record) for record in found])
@@ -69,7 +72,7 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show one exchange: its timeline, decisions, cost, and what was said."""
-    with _reading(traces) as reader:
+    with reading(traces) as reader:
         record = reader.find(id_) or _by_beginning(reader, traces, id_)
     if json:
         print_json(msgspec.to_builtins(record))
@@ -92,8 +95,8 @@ def export(
     key: KeyOption = None,
 ) -> None:
     """Write exchanges, oldest segment first."""
-    wanted = _filter(since, until, tenant, model, state, key)
-    with _reading(traces) as reader:
+    wanted = filter_of(since, until, tenant, model, state, key)
+    with reading(traces) as reader:
         if output is None:
             _write(reader.read(wanted), fmt, sys.stdout)
             return
@@ -102,9 +105,10 @@ def export(
     print(f"{output}: {count} records", file=sys.stderr)
 
 
-def _filter(
+def filter_of(
     since: str | None, until: str | None, tenant: str | None, model: str | None, state: State | None, key: str | None
 ) -> Filter:
+    """The filter that these options ask for. Raises UsageError."""
     now = SystemClock().wall()
     times: list[float | None] = []
     for name, text in (("since", since), ("until", until)):
@@ -116,7 +120,7 @@ def _filter(
 
 
 @contextmanager
-def _reading(folder: Path) -> Iterator[RecordReader]:
+def reading(folder: Path) -> Iterator[RecordReader]:
     """A reader whose corrupt lines are told on stderr. Raises UsageError and StoreError."""
     if not folder.is_dir():
         hint = "it appears with `llmctl serve`'s first record; --traces DIR names another"
@@ -235,16 +239,11 @@ def _write(records: Iterator[Record], fmt: str, file: TextIO) -> int:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(_COLUMNS)
         for count, record in enumerate(records, 1):  # noqa: B007
-            rows.writerow([_inert(column(record)) for column in _COLUMNS.values()])
+            rows.writerow([inert(column(record)) for column in _COLUMNS.values()])
     else:
         for count, record in enumerate(records, 1):  # noqa: B007
             file.write(msgspec.json.encode(record).decode() + "\n")
     return count
-
-
-def _inert(value: Any) -> Any:
-    """What a spreadsheet will not run: clients choose model names, and `=HYPERLINK(…)` is one."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 @contextmanager

@@ -21,7 +21,6 @@ _SAYINGS = {
     "dict_type": "write keys below it, `key: value`",
     "model_type": "write keys below it, `key: value`",
     "list_type": "write a list, one `- item` a line",
-    "too_short": "needs at least one entry",
     "datetime_type": "write a time such as 2030-01-31T00:00:00Z",
     "datetime_parsing": "write a time such as 2030-01-31T00:00:00Z",
     "datetime_from_date_parsing": "write a time such as 2030-01-31T00:00:00Z",
@@ -68,6 +67,9 @@ def _message(detail: ErrorDetails, loc: KeyPath, model: type[BaseModel] | None) 
         return f"is empty; write a value or remove the line{about}"
     if kind == "string_pattern_mismatch":
         return f"is not of the form {detail.get('ctx', {}).get('pattern', '')}{about}"
+    if kind == "too_short":
+        least = detail.get("ctx", {}).get("min_length", 1)
+        return "needs at least one entry" if least == 1 else f"needs at least {least} entries"
     said = _SAYINGS.get(kind) or detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return said[:1].lower() + said[1:] if said[1:2].islower() else said
 

@@ -26,6 +26,7 @@ from llmctl.model.json import JsonObject
 from llmctl.model.record import Attempt, Transition, Why
 from llmctl.net.transport import Response
 from llmctl.providers.base import Call, StreamDecoder
+from llmctl.routing.breaker import FORCED
 
 LATE_COUNTS = 5.0  # seconds for token counts, which may come behind the last of the text
 END_OF_BODY = 0.25  # seconds an upstream that has said it is done gets to end its body, so the connection can be kept
@@ -66,64 +67,52 @@ class Caller:
         payload: JsonObject | None = None,
         *,
         stream: bool | None = None,
+        forced: bool = False,
     ) -> Begun:
         """The answer, or the beginning of it, which must come `within` seconds.
 
         `payload` and `stream` are sent instead of the exchange's own. Raises LlmctlError; Down where the
-        breaker is open.
+        breaker is open and the call is not `forced`.
         """
         standing, slot = target.standing, None
-        if standing.breaker.retry_after() > 0:
-            raise Down(target)
         if standing.slots is not None:
+            if not forced and standing.breaker.retry_after() > 0:
+                raise Down(target)  # nobody queues for a model that is down
             slot = await standing.slots.acquire(exchange.priority, exchange.deadline).take()
         running = _Running(exchange, target, why, self._now, f"{self._random.getrandbits(64) | 1:016x}", slot)
-        running.begin()
+        running.begin(forced=forced)
+        stream = exchange.stream if stream is None else stream
+        deadline = exchange.deadline
+        if within is not None and not stream:
+            deadline = min(deadline, self._now() + within)
+        call = _call(exchange, target, running.span_id, deadline, payload, stream=stream)
         try:
-            if not (exchange.stream if stream is None else stream):
-                return await self._whole(exchange, target, running, within, payload)
-            if within is None:
-                return await self._stream(exchange, target, running, payload)
-            try:
-                async with asyncio.timeout(within):
-                    return await self._stream(exchange, target, running, payload)
-            except TimeoutError:
-                raise _late(target, within) from None
+            if within is None or not stream:
+                return await self._sent(call, target, running)
+            async with asyncio.timeout(within):
+                return await self._sent(call, target, running)
         except BaseException as error:
-            running.end(error)
-            raise
-
-    async def _whole(
-        self, exchange: Exchange, target: Target, running: "_Running", within: float | None, payload: JsonObject | None
-    ) -> Begun:
-        deadline = exchange.deadline if within is None else min(exchange.deadline, self._now() + within)
-        call = _call(exchange, target, running.span_id, deadline, payload, stream=False)
-        try:
-            response = await self._send(call, target, running)
-            answer = target.provider.answer(call, await response.read())
-        except UpstreamTimeout as error:
-            if within is not None and error.phase == "total" and deadline < exchange.deadline:
+            late = isinstance(error, TimeoutError)
+            if isinstance(error, UpstreamTimeout) and error.phase == "total" and deadline < exchange.deadline:
                 error.__traceback__ = None  # it knows its response, which knows it: a cycle
-                raise _late(target, within) from None
+                late = True
+            told = _late(target, within or 0.0) if late else error
+            running.end(told)
+            if late:
+                raise told from None
             raise
-        running.end()
-        return Begun(target, whole=answer)
 
-    async def _stream(
-        self, exchange: Exchange, target: Target, running: "_Running", payload: JsonObject | None
-    ) -> Begun:
-        call = _call(exchange, target, running.span_id, exchange.deadline, payload, stream=True)
-        response = await self._send(call, target, running)
-        chunks = await _begin(call, target, response, running)
-        return Begun(target, chunks=chunks)
-
-    async def _send(self, call: Call, target: Target, running: "_Running") -> Response:
+    async def _sent(self, call: Call, target: Target, running: "_Running") -> Begun:
         response = await target.transport.send(target.provider.request(call))
         running.first_byte = self._now()
         running.status = response.status
         if not 200 <= response.status < 300:
             raise target.provider.error(response.status, response.headers, await response.read())
-        return response
+        if call.stream:
+            return Begun(target, chunks=await _begin(call, target, response, running))
+        answer = target.provider.answer(call, await response.read())
+        running.end()
+        return Begun(target, whole=answer)
 
 
 def _late(target: Target, within: float) -> UpstreamTimeout:
@@ -200,6 +189,8 @@ async def _chunks(
                 raise decoder.failure
         if not decoder.done:
             raise UpstreamLost(f"provider {target.provider.name} ended its stream before the answer was complete")
+        if not running.begun:
+            raise UpstreamProtocolError(f"provider {target.provider.name} sent a stream without an answer in it")
     except BaseException as caught:
         error = caught
         raise
@@ -267,12 +258,13 @@ class _Running:
         self._ticket = 0
         self._ended = False
 
-    def begin(self) -> None:
-        """It may go out now. Raises Unavailable if the breaker does not let it."""
+    def begin(self, *, forced: bool) -> None:
+        """It may go out now. Raises Down if the breaker does not let it and it is not `forced`."""
         breaker = self._target.standing.breaker
         before = breaker.state
-        self._ticket = breaker.allow()
-        self._transition(before)
+        self._ticket = FORCED if forced else breaker.allow()
+        if breaker.state != before:
+            self._transition(before)
         if not self._ticket:
             self._ended = True
             if self._slot is not None:
@@ -294,19 +286,19 @@ class _Running:
         if self._slot is not None:
             self._slot.release()
         kind = self._judge(error, now)
-        exchange = self._exchange
+        exchange, target = self._exchange, self._target
         start = exchange.us(self._start)
         exchange.attempts.append(
             Attempt(
-                self._target.provider.name,
-                self._target.model,
+                target.provider.name,
+                target.model,
                 start,
                 exchange.us(now) - start,
                 exchange.us(self.first_byte) if self.first_byte is not None else None,
                 self.status,
-                _code(error),
+                _code(error) if error is not None else None,
                 self.span_id,
-                self._target.name,
+                target.name,
                 self._why,
                 kind,
             )
@@ -317,12 +309,16 @@ class _Running:
         standing, breaker = self._target.standing, self._target.standing.breaker
         began = self.first_byte if error is None or self.begun else None
         seconds = (now if began is None else began) - self._start
-        kind = classify(error) if isinstance(error, LlmctlError) else ""
-        before = breaker.state
+        kind, before = "", breaker.state
         if error is None:
             standing.health.end(True, seconds)
             breaker.record(True, seconds, self._ticket)
-        elif not kind or kind in INNOCENT or _of_ours(error):
+            if breaker.state != before:
+                self._transition(before)
+            return kind
+        if isinstance(error, LlmctlError):
+            kind = classify(error)
+        if not kind or kind in INNOCENT or _of_ours(error):
             standing.health.cancelled()
             breaker.cancelled(self._ticket)
         else:
@@ -330,22 +326,22 @@ class _Running:
             breaker.record(False, seconds, self._ticket)
             if kind == "rate_limit" and (wait := getattr(error, "retry_after", None)):
                 standing.rest(wait)
-        self._transition(before)
+        if breaker.state != before:
+            self._transition(before)
         return kind
 
     def _transition(self, before: str) -> None:
         breaker = self._target.standing.breaker
-        if breaker.state != before:
-            change = Transition(self._target.name, before, breaker.state, breaker.reason)
-            self._exchange.transitions.append(change)
+        change = Transition(self._target.name, before, breaker.state, breaker.reason)
+        self._exchange.transitions.append(change)
 
 
-def _code(error: BaseException | None) -> str | None:
+def _code(error: BaseException) -> str:
     if isinstance(error, LlmctlError):
         return error.code
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
         return "cancelled"
-    return None if error is None else LlmctlError.code  # a bug
+    return LlmctlError.code  # a bug
 
 
 def _of_ours(error: BaseException | None) -> bool:

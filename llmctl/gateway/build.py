@@ -11,12 +11,12 @@ from pydantic import BaseModel
 from llmctl.clock import Clock, SystemClock
 from llmctl.config import keys
 from llmctl.config.load import Loaded, decode
-from llmctl.config.schema import GuardrailsConfig
 from llmctl.errors import ConfigError
 from llmctl.gateway.attempt import Caller
 from llmctl.gateway.build_policies import Maker, Policies
 from llmctl.gateway.build_routes import RouteMaker, Routes
 from llmctl.gateway.build_targets import feature_tools, make_targets
+from llmctl.gateway.course import Again
 from llmctl.gateway.gateway import Gateway
 from llmctl.gateway.kept import Kept
 from llmctl.gateway.leases import Leases, Made
@@ -36,7 +36,7 @@ from llmctl.gateway.stages.read import Read
 from llmctl.gateway.stages.record import Sink, WriteRecord
 from llmctl.gateway.stages.respond import Charge, Respond
 from llmctl.gateway.stages.route import Learn, Route
-from llmctl.gateway.stages.upstream import Again, Upstream
+from llmctl.gateway.stages.upstream import Upstream
 from llmctl.gateway.target import Target
 from llmctl.model.exchange import Principal
 from llmctl.model.pricing import PriceList
@@ -108,21 +108,23 @@ class _Path:
     ) -> None:
         self.keyring = keyring
         self._loaded, self._around, self._prices, self._policies = loaded, around, prices, policies
-        now, random = around.clock.monotonic, around.random
+        clock, random = around.clock, around.random
         policy, budget = RetryPolicy(resilience.retry, random), resilience.retry_budget
-        again, apart = (Again(policy, RetryBudget(budget, now)) for _ in range(2))  # copies spend no client's retries
+        again, apart = (
+            Again(policy, RetryBudget(budget, clock.monotonic), clock) for _ in range(2)
+        )  # copies spend no client's retries
         self._caller = Caller(around.clock, random)
-        self._upstream = Upstream(targets, routes.reserves, again, self._caller, around.clock)
+        self._upstream = Upstream(targets, routes.reserves, again, self._caller)
         standings = {name: target.standing for name, target in targets.items()}
         self.route = Route(routes.branches, standings, feature_tools(), random)
-        bare = Upstream(targets, dict.fromkeys(routes.reserves, Reserves()), apart, self._caller, around.clock)
-        self.mirror = Mirror(routes.branches, self._made((bare, self._respond()), ()), random)
+        bare = Upstream(targets, dict.fromkeys(routes.reserves, Reserves()), apart, self._caller)
+        self._judged = Plans(policies.output, self._names)
+        copies = self._made((bare, *self._output_guards(None), self._respond()), ())
+        self.mirror = Mirror(routes.branches, copies, random)
 
     def pipeline(self) -> Pipeline:
         """Every stage of an exchange."""
-        config, now, policies = self._loaded.config, self._around.clock.monotonic, self._policies
-        names = frozenset({*config.models, *config.routes})
-        rails = config.guardrails
+        now, policies, names = self._around.clock.monotonic, self._policies, self._names
         stages: tuple[Stage, ...] = (
             Auth(self.keyring),
             Read(),
@@ -131,13 +133,25 @@ class _Path:
             self.route,
             *([self.mirror] if self.mirror else []),
             self._upstream,
-            *([_output_guards(policies, names, rails, now, self._upstream)] if policies.output else []),
+            *self._output_guards(self._upstream),
             self._respond(),
         )
         return self._made(stages, (Settle(), Learn()))
 
+    def _output_guards(self, upstream: Upstream | None) -> Sequence[Stage]:
+        """Without `upstream` no answer is asked for again, as none of a copy is."""
+        rails = self._loaded.config.guardrails
+        again = upstream.run if upstream is not None and rails.repair else None
+        guards = OutputGuards(self._judged, rails.segment, self._around.clock.monotonic, again)
+        return [guards] if self._policies.output else []
+
     def _respond(self) -> Respond:
         return Respond(self._around.clock, self._prices, keep_content=self._keeps)
+
+    @property
+    def _names(self) -> frozenset[str]:
+        config = self._loaded.config
+        return frozenset({*config.models, *config.routes})
 
     @property
     def _keeps(self) -> bool:
@@ -150,12 +164,6 @@ class _Path:
         record = WriteRecord(loaded.digest, around.clock, around.sinks, keep_content=self._keeps, max_content=limit)
         ends = (Charge(self._prices), *closing, record)
         return Pipeline(stages, ends, around.clock, around.bug, loaded.secrets)
-
-
-def _output_guards(
-    policies: Policies, names: frozenset[str], rails: GuardrailsConfig, now: Callable[[], float], upstream: Upstream
-) -> OutputGuards:
-    return OutputGuards(Plans(policies.output, names), rails.segment, now, upstream.run if rails.repair else None)
 
 
 def check(loaded: Loaded) -> None:

@@ -85,9 +85,21 @@ class RouteMaker:
         for at, rule in enumerate(route.rules):
             here = (*path, "rules", at)
             when, own = self._decoded(When, rule.when, (*here, "when")), self._chooser(here, rule)
-            if when is not None and own is not None:
-                rules.append((Condition(when), own))
+            if when is not None:
+                self._check_callers((*here, "when"), when)
+                if own is not None:
+                    rules.append((Condition(when), own))
         return tuple(rules)
+
+    def _check_callers(self, path: Path, when: When) -> None:
+        """A rule for tenants and keys that do not exist would never hold."""
+        ring = self._loaded.config.keys
+        known = {"tenants": {key.tenant for key in ring} | {"default"}, "keys": {key.id for key in ring}}
+        for name, names in known.items():
+            for at, given in enumerate(getattr(when, name) or ()):
+                if given not in names:
+                    there = f"there are {', '.join(sorted(names))}" if names else "there are none"
+                    self._say((*path, name, at), f"no {given!r} here; {there}")
 
     def _chooser(self, path: Path, entry: Extension) -> Chooser | None:
         options = self._options(STRATEGIES, entry, path)

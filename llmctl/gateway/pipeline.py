@@ -78,6 +78,7 @@ class Pipeline:
             exchange.state = "ok"
         except LlmctlError as error:
             await self._fail(exchange, client, error)
+            error.__traceback__ = None  # some of its frames know it, and all the exchange: it would be held in a cycle
         except asyncio.CancelledError as cancelled:
             if cancelled.args != (STOPPING,):
                 raise

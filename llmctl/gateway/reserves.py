@@ -75,6 +75,19 @@ class Line:
             self._asked.add(target.name)
         return target
 
+    def resort(self, kind: str) -> Target | None:
+        """Who is asked in spite of its breaker, as nobody else is left: the likeliest to answer soon.
+
+        As Envoy does when too many of its hosts are down: breakers that are all open are wrong about one of them, or it
+        makes no difference. A model that stands alone is left to its breaker.
+        """
+        called = {attempt.target for attempt in self._exchange.attempts}
+        names = dict.fromkeys((self.first.name, *self._reserves.after(kind)))
+        if len(names) < 2:
+            return None
+        down = [self._targets[name] for name in names if name not in called and self._able(name)]
+        return min((one for one in down if one.standing.breaker.retry_after() > 0), key=_unlikely, default=None)
+
     def waiting(self, kind: str) -> int:
         """How many others could still be asked after such a failure."""
         names = {name for name in self._reserves.after(kind) if name not in self._asked and self._able(name)}
@@ -94,3 +107,9 @@ class Line:
     def _able(self, name: str) -> bool:
         able = self._reserves.ables.get(name)
         return able is None or lacking(able, self._exchange.features, sure=True) is None
+
+
+def _unlikely(target: Target) -> float:
+    """The larger, the less is to be hoped for."""
+    health = target.standing.health
+    return health.load / ((health.success or 0.0) + 0.01)

@@ -69,7 +69,7 @@ class Exchange(Struct):
     sets it to None. `whole` or `chunks` is set by the upstream stage (or the cache), never both. `cleared` says that
     input guards have seen the payload: before that nobody may keep it. `passages` is the client's `llmctl.context`.
     `notices` are what guards did, for the client: `input.pii=redact`. `model` is the configured model that answers,
-    once one does; `discarded` are tokens of its answers thrown away, `spent` those of other models by name. `features`
+    once one does; `spent` are tokens of answers nobody was given, by the name of the model that made them. `features`
     are routing's (`routing.features.Features`), where a stage has made them, and `strategy` is the one that decided.
     `limits` are header lines that tell the client what it has left, `reservations` what it holds of them.
     """
@@ -100,7 +100,6 @@ class Exchange(Struct):
     restoration: Restoration | None = None
     limits: bytes = b""
     reservations: list[Any] = field(default_factory=list)
-    discarded: Usage = NO_USAGE
     spent: list[tuple[str, Usage]] = field(default_factory=list)
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
     features: Any = None
@@ -123,6 +122,18 @@ class Exchange(Struct):
     chunk_count: int = 0
     finish_reason: str | None = None
     transcript: bytes | None = None
+
+    @property
+    def answering(self) -> str:
+        """The model that answers, or is to; none where the answer is the route's own text."""
+        if self.model or self.decision is None or self.degraded == "static":
+            return self.model
+        return self.decision.model
+
+    def discard(self, usage: Usage) -> None:
+        """What the model has made is paid for, and thrown away."""
+        if usage.source != "none":
+            self.spent.append((self.model, usage))
 
     def us(self, at: float) -> int:
         """Microseconds from the start of the exchange to `at`."""

@@ -122,10 +122,11 @@ class Failure(Struct, frozen=True, omit_defaults=True, gc=False):
 class Record(Struct, frozen=True, omit_defaults=True, gc=False):
     """One exchange, from first byte in to last byte out.
 
-    `guards` are those that found something or failed, `passed` all others. `model` is the one that answered, which need not be the decided one; `degraded` says how low the route had to stoop;
-    `shadow_of` is the id of the exchange that this one mirrors. `started` is seconds since the epoch; `overhead_us` is
-    the duration minus the union of the attempts; `request` and `response` are the JSON that went in and came out,
-    secrets redacted, or absent.
+    `guards` are those that found something or failed, `passed` all others. `model` is the one that answered, which need
+    not be the decided one; none where the answer is the route's own text. `degraded` says how low the route had to
+    stoop; `shadow_of` is the id of the exchange that this one mirrors. `started` is seconds since the epoch;
+    `overhead_us` is the duration minus the union of the attempts; `request` and `response` are the JSON that went in
+    and came out, secrets redacted, or absent.
     """
 
     id: str

@@ -26,6 +26,8 @@ Reason = Literal[
 ]
 Transitions = Callable[[State, State, Reason], None]
 
+FORCED = -1
+"""The ticket of a call that is made in spite of the breaker."""
 PROBING_S = 1.0  # nobody knows when the probes under way will end: ask again in a second
 
 
@@ -61,7 +63,8 @@ class Breaker:
     What counts as a failure is the caller's business; a client's own bad request (400) is none. A call that `allow` let
     through ends in one `record` or one `cancelled`, with the ticket that `allow` gave: a ticket from before the last
     transition is void, so that calls begun before a failure are not taken for probes. Without a ticket, or with 0, the
-    outcome is taken as that of a call of now.
+    outcome is taken as that of a call of now. A call made in spite of the breaker, as nobody else is left, has the
+    ticket FORCED: where it succeeds the breaker was wrong and closes, else nothing changes.
 
     A clock that goes back is taken as standing still, and goes on from there: it neither prolongs nor shortens
     anything. One that leaps ahead forgets the window and ends an opening early; the probes then decide.
@@ -69,8 +72,8 @@ class Breaker:
 
     __slots__ = (
         "_calls", "_closed_at", "_counts", "_epoch", "_failed", "_now", "_offset", "_open_until", "_options",
-        "_per_second", "_probe_until", "_probing", "_random", "_raw", "_slot", "_slow", "_slow_call", "_state",
-        "_streak", "_succeeded", "_transitions", "reason",
+        "_per_second", "_probe_until", "_probing", "_random", "_raw", "_slot", "_slow", "_slow_call",
+        "_streak", "_succeeded", "_transitions", "reason", "state",
     )  # fmt: skip
 
     def __init__(
@@ -89,7 +92,7 @@ class Breaker:
         self._slow_call = float("inf") if options.slow_call is None else options.slow_call
         self._raw = now()
         self._offset = 0.0  # what the clock has gone back in all
-        self._state: State = "closed"
+        self.state: State = "closed"  # an opening that is over stays `open` until the first call asks
         self.reason: Reason = "reset"  # of the last transition
         self._epoch = 1
         self._streak = 0  # openings in a row
@@ -104,35 +107,30 @@ class Breaker:
         self._forget()
 
     @property
-    def state(self) -> State:
-        """As it is. An opening that is over stays `open` until the first call asks."""
-        return self._state
-
-    @property
     def opens_again_at(self) -> float:
         """When calls are let through again, on the clock that was injected; when closed or half-open, now."""
         time = self._time()
-        return (max(self._open_until, time) if self._state == "open" else time) - self._offset
+        return (max(self._open_until, time) if self.state == "open" else time) - self._offset
 
     def retry_after(self) -> float:
         """Seconds until a call is let through: 0 if `allow` would now. A second's guess while probes are under way.
 
         For choosing among candidates, without taking a probe's place. Notices too that probes have not come back.
         """
-        if self._state == "closed":
+        if self.state == "closed":
             return 0.0
         time = self._time()
         full = self._full(time)
-        if self._state == "open":
+        if self.state == "open":
             return max(0.0, self._open_until - time)
         return PROBING_S if full else 0.0
 
     def allow(self) -> int:
         """Whether a call may go out: 0, or its ticket. When half-open this takes one of the probes' places."""
-        if self._state == "closed":
+        if self.state == "closed":
             return self._epoch
         time = self._time()
-        if self._state == "open":
+        if self.state == "open":
             if time < self._open_until:
                 return 0
             self._become("half_open", "elapsed")
@@ -144,9 +142,13 @@ class Breaker:
 
     def record(self, ok: bool, seconds: float, ticket: int = 0) -> None:
         """A call has ended, after so many seconds."""
+        if ticket == FORCED:
+            if ok and self.state != "closed":
+                self.reset()
+            return
         if ticket and ticket != self._epoch:
             return
-        if self._state != "closed":
+        if self.state != "closed":
             self._record_probe(ok, seconds)
             return
         raw = self._now()
@@ -174,7 +176,7 @@ class Breaker:
 
     def cancelled(self, ticket: int = 0) -> None:
         """A call has ended without a verdict on the upstream: its client went, or its request was at fault."""
-        if self._state == "half_open" and self._probing and ticket in (0, self._epoch):
+        if self.state == "half_open" and self._probing and ticket in (0, self._epoch):
             self._probing -= 1
 
     def hold(self, seconds: float) -> None:
@@ -183,7 +185,7 @@ class Breaker:
             return
         time = self._time()
         until = time + min(seconds, self._options.max_hold)
-        if self._state == "open":
+        if self.state == "open":
             self._open_until = max(self._open_until, until)
         else:
             self._open_until = until
@@ -198,14 +200,14 @@ class Breaker:
 
     def _full(self, time: float) -> bool:
         """Whether half-open without a place for a probe. Opens where the last of them is overdue."""
-        if self._state != "half_open" or self._probing + self._succeeded < self._options.probes:
+        if self.state != "half_open" or self._probing + self._succeeded < self._options.probes:
             return False
         if time >= self._probe_until:
             self._open(time, "probe_timeout")
         return True
 
     def _record_probe(self, ok: bool, seconds: float) -> None:
-        if self._state == "open" or not self._probing:
+        if self.state == "open" or not self._probing:
             return
         time = self._time()
         if not ok:
@@ -223,7 +225,7 @@ class Breaker:
     def _open(self, time: float, reason: Reason) -> None:
         options = self._options
         # What fails again within a window of being closed has not recovered: flapping is damped too.
-        if self._state == "closed" and time - self._closed_at >= options.window:
+        if self.state == "closed" and time - self._closed_at >= options.window:
             self._streak = 0
         length = min(options.open_for * options.growth**self._streak, options.max_open)
         if length < options.max_open:
@@ -232,7 +234,7 @@ class Breaker:
         self._become("open", reason)
 
     def _become(self, state: State, reason: Reason) -> None:
-        before, self._state = self._state, state
+        before, self.state = self.state, state
         self.reason = reason
         self._epoch += 1
         self._probing = self._succeeded = 0

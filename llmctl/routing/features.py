@@ -1,6 +1,6 @@
 """What routing may know of a request. Nothing is computed before somebody asks, and nothing twice."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,12 @@ class Features:
         self._tools = tools
         self._tokens = tokens
 
+    @property
+    def _messages(self) -> Sequence[JsonObject]:
+        """Of a chat; what stands there in another request was checked by nobody."""
+        messages: Sequence[JsonObject] = self.payload["messages"] if self.operation == "chat" else ()
+        return messages
+
     @cached_property
     def tokens(self) -> int:
         """Tokens of the prompt, an estimate."""
@@ -69,7 +75,7 @@ class Features:
         """What the user said last, or the prompt; what complexity and intent are judged by."""
         if self.operation != "chat":
             return _plain(self.payload.get("prompt" if self.operation == "completion" else "input"))
-        for message in reversed(self.payload["messages"]):
+        for message in reversed(self._messages):
             if message.get("role") == "user":
                 return _plain(message.get("content"))
         return ""
@@ -89,16 +95,14 @@ class Features:
         """Whether the request brings tools, or already holds calls of some."""
         if self.payload.get("tools") or self.payload.get("functions"):
             return True
-        return any(
-            message.get("tool_calls") or message.get("role") == "tool" for message in self.payload.get("messages", ())
-        )
+        return any(message.get("tool_calls") or message.get("role") == "tool" for message in self._messages)
 
     @cached_property
     def images(self) -> bool:
         """Whether a message holds an image."""
         return any(
-            isinstance(part, dict) and part.get("type") in MEDIA
-            for message in self.payload.get("messages", ())
+            isinstance(part, dict) and isinstance(kind := part.get("type"), str) and kind in MEDIA
+            for message in self._messages
             if isinstance(content := message.get("content"), list)
             for part in content
         )

@@ -95,7 +95,8 @@ class Health:
 
     def end(self, ok: bool, seconds: float, error: str | None = None) -> None:
         """A call has ended. A failure never makes a model look fast: its latency counts where it is the higher one."""
-        self._inflight = max(self._inflight - 1, 0)
+        if self._inflight:
+            self._inflight -= 1
         weight = self._options.success_weight if self._calls else 1.0
         self._calls += 1
         self._success += weight * (ok - self._success)
@@ -105,7 +106,7 @@ class Health:
         if not 0 <= seconds < inf or (not ok and seconds < self._latency):
             return
         if seconds < self._latency and not self._assumed:
-            keep = exp(-max(now - self._time, 0.0) / self._options.tau)
+            keep = exp((self._time - now) / self._options.tau) if now > self._time else 1.0
             seconds = self._latency * keep + seconds * (1 - keep)
         self._assumed = False
         self._latency = seconds

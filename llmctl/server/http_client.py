@@ -126,8 +126,8 @@ class HttpClient:
         )
         if exchange.dialect == "anthropic":  # the name its official clients read
             head += b"request-id: %b\r\n" % request_id
-        if exchange.decision is not None:
-            head += b"x-llmctl-model: %b\r\n" % (exchange.model or exchange.decision.model).encode("ascii")
+        if model := exchange.answering:
+            head += b"x-llmctl-model: %b\r\n" % model.encode("ascii")
         if exchange.degraded is not None:
             head += b"x-llmctl-degraded: %b\r\n" % exchange.degraded.encode("ascii")
         if attempts := exchange.attempts:

@@ -21,6 +21,8 @@ class Outer(BaseModel):
     many: dict[str, Inner] = {}
     listed: list[Inner] = []
     either: int | list[str] = 0
+    some: list[str] = Field(["x"], min_length=1)
+    several: list[str] = Field(["x", "y"], min_length=2)
     name: str = Field("x", pattern="^x$", description="What it is called.")
 
 
@@ -53,6 +55,8 @@ def test_values() -> None:
     ]
     assert lines({"name": "y"}) == ["f:3: p.name: is not of the form ^x$ (What it is called.)"]
     assert lines({"listed": {}}) == ["f:3: p.listed: write a list, one `- item` a line"]
+    assert lines({"some": []}) == ["f:3: p.some: needs at least one entry"]
+    assert lines({"several": ["x"]}) == ["f:3: p.several: needs at least 2 entries"]
 
 
 def test_the_names_of_a_unions_members_are_left_out() -> None:

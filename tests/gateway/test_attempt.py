@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmctl.errors import LlmctlError, UpstreamLost, UpstreamProtocolError, UpstreamTimeout
-from llmctl.testing.asking import Client
+from llmctl.testing.asking import Client, stream
 from llmctl.testing.clock import ManualClock
 from tests.gateway.troupe import EVENTS, Part, breaks, fails, hangs, play, refuses, says, served, soon, streams
 
@@ -55,6 +55,14 @@ async def test_a_role_is_not_a_first_token(tmp_path: Path) -> None:
         assert [(one.target, one.failure) for one in asked.record.attempts] == [("a", "timeout"), ("b", "")]
         roles = [one.delta.role for chunk in asked.client.chunks for one in chunk.body.choices if one.delta]
         assert [role for role in roles if role] == ["assistant"]
+
+
+@pytest.mark.parametrize("said", [b"", stream([])[0], stream([])[2]], ids=["nothing", "a role", "counts"])
+async def test_a_stream_that_is_over_without_an_answer_is_a_failure(tmp_path: Path, said: bytes) -> None:
+    empty = Part((said + b"data: [DONE]\n\n",), headers=EVENTS)
+    asked = await play(tmp_path, rest=ONCE, a=[empty], b=[streams("hi")]).ask(stream=True)
+    assert asked.failure.code == asked.record.attempts[0].error == "upstream_protocol_error"
+    assert [one.failure for one in asked.record.attempts] == ["protocol"]
 
 
 async def test_a_stream_that_is_silent_behind_its_head_counts_against_its_model(tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def test_a_good_route_is_built(tmp_path: Path) -> None:
         ("kind: fixed, model: b", "kind: fixed, modl: b", "9: routes.r.rules[0].modl:", "did you mean model?"),
         ("tools: true", "tolos: true", "9: routes.r.rules[0].when.tolos:", "did you mean tools?"),
         ("tools: true", "tools: 1", "9: routes.r.rules[0].when.tools:", "true or false"),
+        ("tools: true", "tenants: [ghost]", "9: routes.r.rules[0].when.tenants[0]:", "no 'ghost' here; there are"),
+        ("tools: true", "keys: [nobody]", "9: routes.r.rules[0].when.keys[0]:", "no 'nobody' here; there are none"),
         (", when: {tools: true}", "", "9: routes.r.rules[0].when:", "missing"),
         ("{a: 1, c: 2}", "{a: 1, z: 2}", "11: routes.r.rules[1].weights.z:", "no model 'z'"),
         ('from: "08:00"', 'from: "8"', "12: routes.r.rules[1].when.time.from:", "08:00"),

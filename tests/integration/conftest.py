@@ -87,6 +87,7 @@ def configuration(up: str, elsewhere: str, keys: dict[str, dict[str, Any]]) -> s
     server = {"max_body": 65536}
     document = {"server": server, "providers": providers, "models": models, "keys": list(keys.values())}
     document["guardrails"] = {"preset": "none"}  # test_guardrails.py has a gateway with them
+    document["resilience"] = {"retry": {"attempts_per_model": 1}}  # test_failures.py has one that tries again
     return json.dumps({**document, "records": {"dir": "records"}}, indent=1)
 
 

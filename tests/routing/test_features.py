@@ -16,7 +16,7 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-FIELDS = ["tools", "functions", "user", "metadata", "response_format", "max_tokens"]
+FIELDS = ["type", "text", "tools", "functions", "user", "metadata", "response_format", "max_tokens"]
 
 
 class Counted:
@@ -126,6 +126,7 @@ def test_tools_are_brought_or_were_called(found: Features, tools: bool) -> None:
         ([{"type": "image_url", "image_url": {"url": "u"}}], True),
         ([{"type": "input_image"}], True),
         ([{"type": "text", "text": "image_url"}], False),
+        ([{"type": ["image_url"]}, {"type": {}}], False),
         ("image_url", False),
         (None, False),
     ],
@@ -157,6 +158,13 @@ def test_the_user_is_whom_the_client_names() -> None:
 def test_metadata_is_a_map_or_nothing() -> None:
     assert said(metadata={"a": 1}).metadata == {"a": 1}
     assert said(metadata=["a"]).metadata == said().metadata == {}
+
+
+@pytest.mark.parametrize("messages", ["abc", None, [1], ["x"], 5, {"a": 1}])
+@pytest.mark.parametrize("operation", ["completion", "embedding"])
+def test_messages_mean_nothing_but_in_a_chat(operation: Operation, messages: Any) -> None:
+    found = features({"prompt": "p", "input": "i", "messages": messages}, operation)
+    assert (found.tools, found.images) == (False, False)
 
 
 def test_headers_are_found_in_any_case() -> None:

@@ -1,4 +1,7 @@
-"""Copies of requests for a model that is only tried: off the path, never returned, recorded and paid for apart."""
+"""Copies of requests for a model that is only tried: off the path, never returned, recorded and paid for apart.
+
+What it answers passes the output guards: it is kept like other answers.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -67,6 +70,8 @@ def _copy(exchange: Exchange, shadow: Shadow) -> Exchange:
         principal=exchange.principal,
         decision=Decision(shadow.model, "shadow", f"mirrors {exchange.id}", 1.0, shadow.name, "shadow"),
         cleared=exchange.cleared,
+        passages=exchange.passages,
+        restoration=exchange.restoration,
         priority=LEAST,
         shadow_of=exchange.id,
     )

@@ -53,13 +53,13 @@ class OutputGuards:
             exchange.whole = None
             spent = _cost(exchange, answer)
             if not self._repairs(exchange) or repaired:
-                exchange.discarded += spent
+                exchange.discard(spent)
                 raise
             mended = True
             await self._repair(exchange, client, _first(answer), unfit, spent)
         except BaseException:  # cancelled, too: the answer is paid for
             exchange.whole = None
-            exchange.discarded += _cost(exchange, answer)
+            exchange.discard(_cost(exchange, answer))
             raise
         else:
             return
@@ -81,7 +81,7 @@ class OutputGuards:
         except Unfit as unfit:
             held = guarded.waiting()
             if not self._repairs(exchange) or repaired:
-                exchange.discarded += _spent(exchange, held)
+                exchange.discard(_spent(exchange, held))
                 raise
             mended = True
             await source.aclose()  # type: ignore[attr-defined]
@@ -103,12 +103,12 @@ class OutputGuards:
                 await again.aclose()  # type: ignore[attr-defined]
 
     def _repairs(self, exchange: Exchange) -> bool:
-        return self._again is not None and exchange.operation == "chat"
+        return self._again is not None and exchange.operation == "chat" and exchange.degraded != "static"
 
     async def _repair(self, exchange: Exchange, client: Client, bad: str, unfit: Unfit, spent: Usage) -> None:
         """Ask once more, saying what was wrong. The record keeps the request as it was."""
         assert self._again is not None
-        exchange.discarded += spent
+        exchange.discard(spent)
         payload, raw = exchange.payload, exchange.raw
         demand = f"This answer cannot be used: {unfit.reason}. Answer again with the corrected JSON and nothing else."
         turns = [{"role": "assistant", "content": bad or "{}"}, {"role": "user", "content": demand}]
@@ -148,7 +148,7 @@ ANSWER = About("output", "assistant")
 def _about(exchange: Exchange, plan: Plan) -> About:
     """What the answer may rest on, out of the request; as much of it as somebody looks at."""
     if not plan.needs_context:
-        messages = exchange.payload.get("messages", ()) if plan.needs_system else ()
+        messages = exchange.payload["messages"] if plan.needs_system and exchange.operation == "chat" else ()
         told = [message for message in messages if message["role"] in ("system", "developer")]
         if not told:
             return ANSWER
@@ -172,9 +172,9 @@ def _account(exchange: Exchange, held: list[Chunk]) -> None:
     if spent.source == "provider":
         exchange.usage = spent
     elif exchange.first_chunk_at is None:
-        exchange.discarded += spent
+        exchange.discard(spent)
     else:  # the tally estimates the request with what was delivered
-        exchange.discarded += Usage(output=spent.output, source=spent.source)
+        exchange.discard(Usage(output=spent.output, source=spent.source))
 
 
 def _first(answer: Answer) -> str:

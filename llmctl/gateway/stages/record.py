@@ -61,7 +61,7 @@ class WriteRecord:
             operation=exchange.operation,
             stream=exchange.stream,
             requested_model=exchange.requested_model,
-            model=exchange.model or (exchange.decision.model if exchange.decision else ""),
+            model=exchange.answering,
             provider=exchange.provider,
             served_model=exchange.served_model,
             decision=exchange.decision,

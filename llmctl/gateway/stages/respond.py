@@ -20,22 +20,20 @@ class Charge:
 
     def close(self, exchange: Exchange) -> None:
         """Add what was thrown away."""
-        if exchange.discarded.source != "none":
-            charge(exchange, self._prices)
-        elif exchange.spent:
-            _charge_others(exchange, self._prices)
+        if exchange.spent:
+            _charge_spent(exchange, self._prices)
 
 
 def charge(exchange: Exchange, prices: PriceList) -> None:
     """Set the exchange's cost, with all that was thrown away in it and in its usage."""
-    if exchange.discarded.source != "none":
-        exchange.usage, exchange.discarded = exchange.usage + exchange.discarded, NO_USAGE
+    if exchange.degraded == "static":
+        exchange.usage = NO_USAGE  # the counts are the client's to read; no model made any
     exchange.cost = prices.cost(exchange.model, exchange.usage)
     if exchange.spent:
-        _charge_others(exchange, prices)
+        _charge_spent(exchange, prices)
 
 
-def _charge_others(exchange: Exchange, prices: PriceList) -> None:
+def _charge_spent(exchange: Exchange, prices: PriceList) -> None:
     for model, usage in exchange.spent:
         cost = prices.cost(model, usage)
         exchange.cost = exchange.cost + cost if exchange.usage.source != "none" else cost

@@ -11,7 +11,6 @@ from llmctl.gateway.client import Client
 from llmctl.gateway.tally import asked
 from llmctl.gateway.target import Standing
 from llmctl.model.exchange import Exchange, Principal
-from llmctl.routing.base import Learner
 from llmctl.routing.features import Features, Tools
 
 
@@ -61,15 +60,17 @@ class Learn:
 
     def close(self, exchange: Exchange) -> None:
         """Tell it, unless the client left, or was refused, before anything could be learned."""
-        strategy, decision = exchange.strategy, exchange.decision
-        if decision is None or not isinstance(strategy, Learner) or exchange.state not in ("ok", "failed"):
+        decision = exchange.decision
+        # Of a Learner; asking for the protocol itself would cost every exchange 13 µs.
+        learn = getattr(exchange.strategy, "learn", None)
+        if learn is None or decision is None or exchange.state not in ("ok", "failed"):
             return
         own = [attempt for attempt in exchange.attempts if attempt.target == decision.model]
         if own:
             answered = exchange.state == "ok" and exchange.model == decision.model
             seconds = sum(attempt.duration_us for attempt in own) / 1e6
             if answered or own[-1].failure not in INNOCENT:  # the request's own fault says nothing about the model
-                strategy.learn(decision, ok=answered, seconds=seconds, usd=exchange.cost.usd)
+                learn(decision, ok=answered, seconds=seconds, usd=exchange.cost.usd)
 
 
 def features_of(exchange: Exchange, tools: Tools) -> Features:

@@ -2,34 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from llmctl.clock import Clock
-from llmctl.errors import LlmctlError, Unavailable, UpstreamLost
-from llmctl.gateway.attempt import INNOCENT, Begun, Caller, Down
+from llmctl.errors import LlmctlError
+from llmctl.gateway.attempt import INNOCENT, Begun, Caller
 from llmctl.gateway.cascade import cascaded, used
 from llmctl.gateway.client import Client
+from llmctl.gateway.course import Again, Course, Step
+from llmctl.gateway.hedge import HedgePolicy
 from llmctl.gateway.hedged import Calling, hedged
 from llmctl.gateway.replayed import answer_of, streamed
 from llmctl.gateway.reserves import Line, Reserves
 from llmctl.gateway.resumed import Resumed, resumable
-from llmctl.gateway.retry import RetryBudget, RetryPolicy, classify
+from llmctl.gateway.retry import classify
 from llmctl.gateway.target import Target
 from llmctl.model.chat import Chunk
 from llmctl.model.exchange import Exchange
 from llmctl.model.json import JsonObject
 from llmctl.model.record import Why
-
-STALE_RETRIES = 2  # kept-alive connections that turn out dead, per exchange
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """What decides whether a call is made again, shared by all routes."""
-
-    policy: RetryPolicy
-    budget: RetryBudget
 
 
 class Upstream:
@@ -38,101 +28,90 @@ class Upstream:
     name = "upstream"
 
     def __init__(
-        self,
-        targets: Mapping[str, Target],
-        reserves: Mapping[str, Reserves],
-        again: Again,
-        caller: Caller,
-        clock: Clock,
+        self, targets: Mapping[str, Target], reserves: Mapping[str, Reserves], again: Again, caller: Caller
     ) -> None:
         """`reserves` has every name a client may ask for."""
         self._targets = dict(targets)
         self._reserves = dict(reserves)
-        self._policy = again.policy
-        self._budget = again.budget
+        self._again = again
         self._caller = caller
-        self._now = clock.monotonic
 
     async def run(self, exchange: Exchange, client: Client) -> None:
         """Sets `model`, `provider`, and `whole`, or `chunks` once the first of them has come."""
-        assert exchange.decision is not None
-        reserves = self._reserves[exchange.requested_model]
-        line = Line(reserves, self._targets, exchange, exchange.decision.model)
-        self._budget.deposit()
-        try:
-            if exchange.decision.panel and await self._panel(exchange, reserves):
-                return
-            begun = await self._ask(exchange, line, reserves)
-        except LlmctlError as error:
-            if reserves.static_answer is None or classify(error) == "client" or exchange.operation == "embedding":
-                raise error.with_traceback(None)  # noqa: B904  # the same one, without the frames that know it
-            self._static(exchange, reserves.static_answer)
+        decision = exchange.decision
+        assert decision is not None
+        reserves, target = self._reserves[exchange.requested_model], self._targets[decision.model]
+        self._again.budget.deposit()
+        if decision.panel and await self._panel(exchange, reserves):
             return
-        self._take(exchange, begun, line)
-        if begun.chunks is not None and reserves.resume and resumable(exchange):
-            exchange.chunks = self._resumed(exchange, begun, line, reserves.attempt_timeout)
-
-    def _take(self, exchange: Exchange, begun: Begun, line: Line) -> None:
+        course: Course | None = None
+        begun: Begun | None = None
+        failed: LlmctlError | None = None
+        why = _first(exchange) if exchange.attempts else "first"
+        if reserves.hedge is None and target.standing.rested:
+            try:
+                begun = await self._caller.call(exchange, target, why, reserves.attempt_timeout)
+            except LlmctlError as error:
+                failed = error
+        if begun is None:
+            course = self._course(exchange, reserves)
+            step = course.start(why) if failed is None else Step(target, why)
+            begun = await self._follow(exchange, reserves, course, step, failed)
+        if begun is None:
+            return
         target = begun.target
         exchange.model, exchange.provider = target.name, target.provider.name
         exchange.whole, exchange.chunks = begun.whole, begun.chunks
-        exchange.degraded = line.degraded(target.name)
+        exchange.degraded = course.line.degraded(target.name) if course is not None else None
+        if begun.chunks is not None and reserves.resume and resumable(exchange):
+            course = course or self._course(exchange, reserves)
+            exchange.chunks = self._resumed(exchange, begun, course, reserves.attempt_timeout)
 
-    async def _ask(self, exchange: Exchange, line: Line, reserves: Reserves) -> Begun:
-        """Down the line, until somebody answers. Raises LlmctlError where nobody does."""
-        target, tried, total, stale = line.start(), 0, 0, 0
-        why: Why = _first(exchange) if target is line.first else "fallback"
-        said: LlmctlError | None = None
+    def _course(self, exchange: Exchange, reserves: Reserves) -> Course:
+        assert exchange.decision is not None
+        line = Line(reserves, self._targets, exchange, exchange.decision.model)
+        return Course(line, self._again, exchange)
+
+    async def _follow(
+        self, exchange: Exchange, reserves: Reserves, course: Course, step: Step, failed: LlmctlError | None
+    ) -> Begun | None:
+        """Down the line, until somebody answers; None if the answer is the static one. Raises LlmctlError."""
+        within = reserves.attempt_timeout
         while True:
+            if failed is not None:
+                failed.__traceback__ = None  # it knows frames that know the exchange, which would be held in a cycle
+                try:
+                    step = course.after(failed, step)
+                except LlmctlError as last:
+                    if not _excused(exchange, reserves, last):
+                        raise
+                    return None
+                await asyncio.sleep(step.wait)
             try:
-                return await self._call(exchange, target, why, line, reserves)
-            except UpstreamLost as lost:
-                if lost.unanswered and stale < STALE_RETRIES:
-                    stale += 1
-                    continue
-                error: LlmctlError = lost
-            except LlmctlError as caught:
-                error = caught
-            error.__traceback__ = None  # it knows this frame: the exchange would be held in a cycle
-            kind: str = classify(error)
-            left = exchange.deadline - self._now()
-            if isinstance(error, Down):
-                kind = target.standing.health.last_error or "timeout"  # what it is down for: failures, or slowness
-            else:
-                tried, total = tried + 1, total + 1
-                said = said if said is not None and classify(said) in INNOCENT else error
-                kept = total + line.waiting(kind)  # a call is kept for each that was not asked yet
-                wait = self._policy.on_same(error, tried=tried, total=kept, left=left)
-                asked = getattr(error, "retry_after", None) and line.peek(kind) is not None  # others need not wait
-                if wait is not None and not asked and self._budget.withdraw():
-                    why = "retry"
-                    await asyncio.sleep(wait)
-                    continue
-                if not self._policy.on_another(error, total=total, left=left):
-                    raise said
-            following = line.next(kind)
-            if following is None:
-                raise said or _all_down(exchange, line.soonest(kind))
-            target, why, tried = following, "fallback", 0
+                if reserves.hedge is None or step.forced:
+                    return await self._caller.call(exchange, step.target, step.why, within, forced=step.forced)
+                return await self._hedged(exchange, course.line, reserves.hedge, step, within)
+            except LlmctlError as error:
+                failed = error
 
-    async def _call(self, exchange: Exchange, target: Target, why: Why, line: Line, reserves: Reserves) -> Begun:
-        policy, within = reserves.hedge, reserves.attempt_timeout
-        if policy is None:
-            return await self._caller.call(exchange, target, why, within)
+    async def _hedged(
+        self, exchange: Exchange, line: Line, policy: HedgePolicy, step: Step, within: float | None
+    ) -> Begun:
+        target = step.target
 
         def second() -> Calling | None:
             other = line.peek("timeout") or target
             return lambda: self._caller.call(exchange, other, "hedge", within)
 
         def first() -> Coroutine[Any, Any, Begun]:
-            return self._caller.call(exchange, target, why, within)
+            return self._caller.call(exchange, target, step.why, within)
 
         def surplus(begun: Begun) -> None:
             if begun.whole is not None:
                 exchange.spent.append((begun.target.name, used(exchange, begun.whole)))
 
         name = f"{target.name} stream" if exchange.stream else target.name
-        return await hedged(policy, name, first, second, self._now, surplus)
+        return await hedged(policy, name, first, second, self._again.now, surplus)
 
     async def _panel(self, exchange: Exchange, reserves: Reserves) -> bool:
         """Whether the decision's panel agreed; if so its answer is taken."""
@@ -148,41 +127,39 @@ class Upstream:
             exchange.whole = begun.whole
         return True
 
-    def _static(self, exchange: Exchange, text: str) -> None:
-        answer = answer_of(exchange, text, exchange.requested_model)
-        exchange.degraded, exchange.model, exchange.provider = "static", "", ""
-        if exchange.stream:
-            exchange.chunks = streamed(answer)
-        else:
-            exchange.whole = answer
-
     def _resumed(
-        self, exchange: Exchange, begun: Begun, line: Line, within: float | None
+        self, exchange: Exchange, begun: Begun, course: Course, within: float | None
     ) -> AsyncIterator[list[Chunk]]:
         async def again(error: LlmctlError, payload: JsonObject) -> Begun | None:
-            while True:
-                left = exchange.deadline - self._now()
-                if not self._policy.on_another(error, total=len(exchange.attempts), left=left):
-                    return None
-                target = line.next(classify(error))
-                if target is None:
-                    return None
+            while (step := course.continuing(error)) is not None:
+                target = step.target
                 try:
-                    more = await self._caller.call(exchange, target, "resume", within, payload)
+                    more = await self._caller.call(exchange, target, "resume", within, payload, forced=step.forced)
                 except LlmctlError as caught:
                     error = caught
                     continue
                 exchange.model, exchange.provider = target.name, target.provider.name
-                exchange.degraded = line.degraded(target.name)
+                exchange.degraded = course.line.degraded(target.name)
                 return more
+            return None
 
         return Resumed(exchange, begun, again)
 
 
 def _first(exchange: Exchange) -> Why:
-    return "retry" if exchange.attempts and exchange.attempts[-1].why != "panel" else "first"
+    """Why an exchange that has made calls makes another: an answer had to be repaired, or a panel did not agree."""
+    return "first" if exchange.attempts[-1].why == "panel" else "retry"
 
 
-def _all_down(exchange: Exchange, wait: float) -> Unavailable:
-    message = f"no model of {exchange.requested_model!r} answers just now; the next is tried again in {wait:.1f} s"
-    return Unavailable(message, retry_after=wait)
+def _excused(exchange: Exchange, reserves: Reserves, error: LlmctlError) -> bool:
+    """Whether the static answer is given instead of this error; if so it is set. The request's own faults are told."""
+    text = reserves.static_answer
+    if text is None or classify(error) in INNOCENT or exchange.operation == "embedding":
+        return False
+    answer = answer_of(exchange, text, exchange.requested_model)
+    exchange.degraded, exchange.model, exchange.provider = "static", "", ""
+    if exchange.stream:
+        exchange.chunks = streamed(answer)
+    else:
+        exchange.whole = answer
+    return True

@@ -45,7 +45,9 @@ async def test_over_the_limit_is_a_429_with_the_time_to_come_back(tmp_path: Path
     assert third.failure.retry_after == pytest.approx(30, abs=0.01)
     assert "'l'" in third.failure.message
     assert (third.record.state, third.sent, third.record.request) == ("blocked", [], None)
-    assert [(one.verdict, one.action, one.category) for one in third.record.verdicts()] == [("block", "block", "requests")]
+    assert [(one.verdict, one.action, one.category) for one in third.record.verdicts()] == [
+        ("block", "block", "requests")
+    ]
     assert [(one.verdict, one.action) for one in first.record.verdicts()] == [("allow", "allow")]
     assert third.exchange.notices == ["input.l=block"]
     clock.advance(third.failure.retry_after or 0)
@@ -137,7 +139,10 @@ async def test_a_request_that_one_limit_refuses_is_charged_to_none(tmp_path: Pat
     assert (await made.say("q")).record.state == "ok"
     for _ in range(5):
         refused = await made.say("q")
-        assert [(one.policy, one.action) for one in refused.record.verdicts()] == [("small", "block"), ("wide", "allow")]
+        assert [(one.policy, one.action) for one in refused.record.verdicts()] == [
+            ("small", "block"),
+            ("wide", "allow"),
+        ]
     clock.advance(60)
     assert left(await made.say("q"), "requests") == 0  # of the smaller
     standing = made.gateway._pipeline._stages[2]._limits[0].limiter.standing(("",))  # type: ignore[attr-defined]

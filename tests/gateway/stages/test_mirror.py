@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from llmctl.model.json import encode
 from llmctl.model.record import Decision, Record
+from llmctl.testing.asking import Bench, whole
 from tests.gateway.routed import MODELS, START, Routed, soon
 
 PRICED = "models: {a: {provider: up, model: gpt-4o}, b: {provider: up, model: gpt-4o-mini}}\n"
@@ -136,3 +138,40 @@ async def test_a_copy_goes_where_an_experiments_other_keys_do_not_matter(tmp_pat
     assert (await routed.ask(tools=tools)).client.text == "from c"
     await soon(lambda: bool(copies(routed)))
     assert routed.models.called == ["c", "b"] or routed.models.called == ["b", "c"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("action", "state", "kept"), [("redact", "ok", True), ("block", "blocked", False)])
+async def test_what_a_copy_is_answered_is_guarded_before_it_is_kept(
+    tmp_path: Path, action: str, state: str, kept: bool, stream: bool
+) -> None:
+    patterns = f"{{patterns: [{{name: x, regex: 'from b', action: {action}}}]}}"
+    policy = f"policies: {{own: {{kind: pattern, on_error: block, direction: output, options: {patterns}}}}}"
+    routed = Routed(tmp_path, shadow(), start=START.replace("{preset: none}", f"{{preset: none, {policy}}}"))
+    assert (await routed.ask(stream=stream)).client.text == "from a"
+    await soon(lambda: bool(copies(routed)))
+    [copy] = copies(routed)
+    assert (copy.state, [one.action for one in copy.guards]) == (state, [action])
+    assert b"from b" not in encode(copy)
+    assert (b"choices" in encode(copy.response)) is kept
+    assert copy.usage.completion > 0
+
+
+async def test_a_copy_of_the_wrong_form_is_not_asked_for_again(tmp_path: Path) -> None:
+    form = "{kind: schema, on_error: block, options: {json_schema: {type: object}}, mode: enforce}"
+    start = START.replace("{preset: none}", f"{{preset: none, policies: {{form: {form}}}}}")
+    routed = Routed(tmp_path, shadow(), start=start)
+    assert (await routed.ask()).record.state == "blocked"
+    await soon(lambda: bool(copies(routed)))
+    assert (copies(routed)[0].state, sorted(routed.models.called)) == ("blocked", ["a", "a", "b"])
+
+
+async def test_no_placeholder_means_two_things_in_a_copys_record(tmp_path: Path) -> None:
+    routes = "{r: {kind: fixed, model: m, experiment: {kind: shadow, name: x, model: m}}}"
+    pii = "{preset: none, policies: {pii: {kind: pii, on_error: block}}}"
+    made = Bench(tmp_path, pii, whole("ask bo@example.org"), routes=routes)
+    await made.ask({"model": "r", "messages": [{"role": "user", "content": "write to jo@example.org"}]})
+    await soon(lambda: len(made.sink.records) == 2)
+    for record in made.sink.records:
+        assert b"[EMAIL_1]" in encode(record.request)
+        assert b"ask [EMAIL_2]" in encode(record.response)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from llmctl.errors import UpstreamLost
+from llmctl.errors import UpstreamLost, UpstreamTimeout
 from llmctl.guards.asked import ADAPTERS
 from llmctl.guards.base import About, Direction, GuardOptions, Verdict
 from llmctl.model.json import encode
@@ -356,3 +356,20 @@ async def test_an_answer_that_passed_is_judged_again_under_a_system_prompt(tmp_p
     for content, state in (("", "ok"), ("", "ok"), (told, "blocked"), ("Be kind.", "ok"), (told, "blocked")):
         turns = [{"role": "system", "content": content}] if content else []
         assert (await made.say(*turns, "?")).record.state == state
+
+
+@pytest.mark.parametrize("messages", [None, "abc", [1], 5])
+async def test_what_is_called_messages_beside_a_prompt_is_no_system_prompt(tmp_path: Path, messages: object) -> None:
+    made = bench(tmp_path, "leakage: {kind: leakage, on_error: block}", "fine")
+    asked = await made.ask({"model": "m", "prompt": "q", "messages": messages}, "completion")
+    assert (asked.record.state, made.bugs) == ("ok", [])
+
+
+@WAYS
+async def test_a_routes_own_text_is_guarded_and_nobody_is_asked_for_a_better_one(tmp_path: Path, how: str) -> None:
+    rails = f"{{preset: none, policies: {{{JSON}}}}}"
+    routes = "{r: {kind: fixed, model: m, static_answer: sorry}}"
+    made = Bench(tmp_path, rails, UpstreamTimeout("late", phase="first_byte"), routes=routes)
+    said = {"model": "r", "messages": [{"role": "user", "content": "q"}], "stream": how == "stream"}
+    asked = await made.ask(said)
+    assert (asked.record.state, asked.record.degraded, len(asked.sent)) == ("blocked", "static", 1)

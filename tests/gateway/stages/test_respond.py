@@ -9,10 +9,11 @@ from llmctl.gateway.stages.respond import Respond
 from llmctl.model import chat
 from llmctl.model.chat import Chunk, Operation
 from llmctl.model.pricing import Price, PriceList, Tier
+from llmctl.model.usage import NO_USAGE, UNPRICED, Usage
 from llmctl.testing.clock import ManualClock
 from llmctl.testing.gateway import CollectingClient, exchange
 
-PRICES = PriceList({"m": Price((Tier(1.0, 2.0),), "v")})
+PRICES = PriceList({"m": Price((Tier(1.0, 2.0),), "v"), "dear": Price((Tier(100.0, 200.0),), "v")})
 RAW = (
     b'{"model":"m-1","choices":[{"message":{"content":"a"},"finish_reason":"length"}],'
     b'"usage":{"prompt_tokens":3,"completion_tokens":2}}'
@@ -62,3 +63,25 @@ async def test_a_client_that_goes_away_is_still_accounted_for() -> None:
     assert chunks.closed
     assert (asked.chunk_count, asked.usage.output, asked.cost.status) == (1, 2, "estimated")
     assert asked.transcript is not None
+
+
+async def test_what_was_thrown_away_is_paid_to_the_model_that_made_it() -> None:
+    asked = exchange(ManualClock())
+    asked.model = "dear"
+    asked.discard(Usage(input=1, output=1, source="provider"))
+    asked.model, asked.whole = "m", chat.answer(RAW)
+    await stage().run(asked, CollectingClient({}))
+    assert (asked.cost.usd, asked.cost.status) == (300 + 7, "exact")
+    assert (asked.usage.prompt, asked.usage.completion) == (4, 3)
+
+
+async def test_a_text_of_the_routes_own_costs_nothing() -> None:
+    counts = b'"usage":{"prompt_tokens":0,"completion_tokens":0}'
+    own = b'{"model":"r","choices":[{"message":{"content":"sorry"},"finish_reason":"stop"}],%b}' % counts
+    asked = exchange(ManualClock())
+    asked.degraded, asked.whole = "static", chat.answer(own)
+    await stage().run(asked, CollectingClient({}))
+    assert (asked.usage, asked.cost) == (NO_USAGE, UNPRICED)
+    asked.spent, asked.whole = [("m", Usage(input=1, output=1, source="provider"))], chat.answer(own)
+    await stage().run(asked, CollectingClient({}))
+    assert (asked.cost.usd, asked.cost.status, asked.usage.prompt) == (3.0, "exact", 1)

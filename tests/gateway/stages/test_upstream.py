@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from llmctl.errors import UpstreamLost, UpstreamProtocolError
 from llmctl.gateway import attempt as attempts
-from llmctl.gateway.stages import upstream
+from llmctl.gateway import course
+from llmctl.model.usage import NO_USAGE
 from llmctl.testing.config import loaded
 from tests.gateway.test_pipeline import ANSWER, CONFIG, EVENTS, STREAM, Bench, played, question
 from tests.gateway.troupe import FALLBACKS, Part, breaks, fails, hangs, play, refuses, says, served, soon, streams
@@ -35,9 +36,9 @@ async def test_dead_connections_are_tried_again_but_not_for_ever(tmp_path: Path)
     client = question()
     await bench.ask(client)
     assert isinstance(client.failure, UpstreamLost)
-    assert len(bench.transport.requests) == upstream.STALE_RETRIES + 1
+    assert len(bench.transport.requests) == course.STALE_RETRIES + 1
     [record] = bench.sink.records
-    assert len({attempt.span_id for attempt in record.attempts}) == len(record.attempts) == upstream.STALE_RETRIES + 1
+    assert len({attempt.span_id for attempt in record.attempts}) == len(record.attempts) == course.STALE_RETRIES + 1
     spans = [request.headers.partition(b"traceparent: 00-")[2][33:49].decode() for request in bench.transport.requests]
     assert spans == [attempt.span_id for attempt in record.attempts]
 
@@ -115,6 +116,13 @@ async def test_what_is_wrong_with_the_request_is_never_sent_twice(tmp_path: Path
     asked = await troupe.ask()
     assert (troupe.called, asked.failure.http_status) == (["a"], part.status)
     assert asked.record.degraded is None
+
+
+@pytest.mark.parametrize("code", ["context_length_exceeded", "content_filter"])
+async def test_what_no_model_takes_is_told_and_not_excused(tmp_path: Path, code: str) -> None:
+    parts = {name: [refuses(400, code=code)] for name in "abc"}
+    asked = await play(tmp_path, f"{FALLBACKS}, static_answer: sorry", **parts).ask()
+    assert (asked.failure.http_status, asked.failure.code, asked.record.degraded) == (400, code, None)
 
 
 async def test_no_more_calls_are_made_than_allowed_and_one_is_kept_for_each_model(tmp_path: Path) -> None:
@@ -203,7 +211,7 @@ async def test_a_static_answer_is_the_last_resort(tmp_path: Path, stream: bool) 
     assert bool(asked.client.chunks) is stream
     record = asked.record
     assert (record.state, record.degraded, record.provider, len(record.attempts)) == ("ok", "static", "", 3)
-    assert (record.usage.input, record.usage.output, record.finish_reason) == (0, 0, "stop")
+    assert (record.usage, record.model, record.finish_reason) == (NO_USAGE, "", "stop")
     assert (await troupe.ask(stream=stream, model="a")).failure.http_status == 500
 
 
