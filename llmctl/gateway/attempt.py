@@ -285,16 +285,17 @@ class _Running:
         now = self._now()
         if self._slot is not None:
             self._slot.release()
-        kind = self._judge(error, now)
-        exchange, target = self._exchange, self._target
-        start = exchange.us(self._start)
+        kind = self._praise(now) if error is None else self._judge(error, now)
+        exchange, target, first = self._exchange, self._target, self.first_byte
+        began = exchange.started
+        start = int((self._start - began) * 1e6)
         exchange.attempts.append(
             Attempt(
                 target.provider.name,
                 target.model,
                 start,
-                exchange.us(now) - start,
-                exchange.us(self.first_byte) if self.first_byte is not None else None,
+                int((now - began) * 1e6) - start,
+                int((first - began) * 1e6) if first is not None else None,
                 self.status,
                 _code(error) if error is not None else None,
                 self.span_id,
@@ -304,20 +305,24 @@ class _Running:
             )
         )
 
-    def _judge(self, error: BaseException | None, now: float) -> str:
-        """What this says about the model goes to its health and breaker; the failure's class."""
+    def _praise(self, now: float) -> str:
+        """It went well: its health and breaker are told. No failure has no class."""
+        standing, first = self._target.standing, self.first_byte
+        seconds = (now if first is None else first) - self._start
+        breaker = standing.breaker
+        before = breaker.state
+        standing.health.end(True, seconds)
+        breaker.record(True, seconds, self._ticket)
+        if breaker.state != before:
+            self._transition(before)
+        return ""
+
+    def _judge(self, error: BaseException, now: float) -> str:
+        """What a failure says about the model goes to its health and breaker; the failure's class."""
         standing, breaker = self._target.standing, self._target.standing.breaker
-        began = self.first_byte if error is None or self.begun else None
-        seconds = (now if began is None else began) - self._start
-        kind, before = "", breaker.state
-        if error is None:
-            standing.health.end(True, seconds)
-            breaker.record(True, seconds, self._ticket)
-            if breaker.state != before:
-                self._transition(before)
-            return kind
-        if isinstance(error, LlmctlError):
-            kind = classify(error)
+        seconds = (self.first_byte if self.begun and self.first_byte is not None else now) - self._start
+        before = breaker.state
+        kind = classify(error) if isinstance(error, LlmctlError) else ""
         if not kind or kind in INNOCENT or _of_ours(error):
             standing.health.cancelled()
             breaker.cancelled(self._ticket)
@@ -344,6 +349,6 @@ def _code(error: BaseException) -> str:
     return LlmctlError.code  # a bug
 
 
-def _of_ours(error: BaseException | None) -> bool:
+def _of_ours(error: BaseException) -> bool:
     """A connection that was kept too long, and what a provider's translation cannot express."""
     return isinstance(error, UpstreamUnsupported) or (isinstance(error, UpstreamLost) and error.unanswered)

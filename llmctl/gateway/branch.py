@@ -8,7 +8,7 @@ from llmctl.errors import InvalidRequest
 from llmctl.gateway.capabilities import Capabilities
 from llmctl.gateway.target import Standing
 from llmctl.model.record import Decision
-from llmctl.routing.base import Strategy
+from llmctl.routing.base import Learner, Strategy
 from llmctl.routing.conditions import Condition
 from llmctl.routing.experiment import Shadow, Split
 from llmctl.routing.features import Features
@@ -42,6 +42,12 @@ class Branch:
     timeout: float | None = None
     priority: int = 0
     plain: Decision | None = None
+
+    @property
+    def learns(self) -> bool:
+        """Whether one of its strategies wants to know what becomes of its choices."""
+        choosers = [self.chooser, *(own for _, own in self.rules)]
+        return any(isinstance(chooser.strategy, Learner) for chooser in choosers)
 
     def decide(
         self, features: Features, standings: Mapping[str, Standing], rng: Random

@@ -120,6 +120,7 @@ class _Path:
         bare = Upstream(targets, dict.fromkeys(routes.reserves, Reserves()), apart, self._caller)
         self._judged = Plans(policies.output, self._names)
         copies = self._made((bare, *self._output_guards(None), self._respond()), ())
+        self._learns = any(branch.learns for branch in routes.branches.values())
         self.mirror = Mirror(routes.branches, copies, random)
 
     def pipeline(self) -> Pipeline:
@@ -136,7 +137,7 @@ class _Path:
             *self._output_guards(self._upstream),
             self._respond(),
         )
-        return self._made(stages, (Settle(), Learn()))
+        return self._made(stages, (Settle(), *([Learn()] if self._learns else [])))
 
     def _output_guards(self, upstream: Upstream | None) -> Sequence[Stage]:
         """Without `upstream` no answer is asked for again, as none of a copy is."""

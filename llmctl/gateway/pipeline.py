@@ -67,13 +67,14 @@ class Pipeline:
     async def _take(self, exchange: Exchange, client: Client, stages: tuple[Stage, ...]) -> None:
         self.in_flight += 1
         try:
-            start = exchange.us(self._now())
+            now, started, times = self._now, exchange.started, exchange.stages
+            start = int((now() - started) * 1e6)
             for stage in stages:
                 try:
                     await stage.run(exchange, client)
                 finally:
-                    end = exchange.us(self._now())
-                    exchange.stages.append(StageTime(stage.name, start, end - start))
+                    end = int((now() - started) * 1e6)
+                    times.append(StageTime(stage.name, start, end - start))
                     start = end
             exchange.state = "ok"
         except LlmctlError as error:

@@ -202,13 +202,13 @@ class RetryBudget:
     from there.
     """
 
-    __slots__ = ("_level", "_now", "_options", "_time")
+    __slots__ = ("_burst", "_level", "_now", "_options", "_time")
 
     def __init__(self, options: RetryBudgetOptions, now: Callable[[], float]) -> None:
         """It begins full. `now` gives seconds, such as `Clock.monotonic`."""
         self._options = options
         self._now = now
-        self._level = options.burst
+        self._level = self._burst = options.burst
         self._time = now()
 
     @property
@@ -219,7 +219,8 @@ class RetryBudget:
 
     def deposit(self) -> None:
         """A request has come. Once for each, whatever becomes of it."""
-        self._level = min(self._level + self._options.ratio, self._options.burst)
+        if self._level < self._burst:
+            self._level = min(self._level + self._options.ratio, self._burst)
 
     def withdraw(self) -> bool:
         """Whether a retry may be made; if so it is paid for."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from llmctl.gateway.passages import strings
-from llmctl.model.chat import Choice, Chunk, CustomCall, FunctionCall, Message, ToolCall, WireUsage
+from llmctl.model.chat import Choice, Chunk, CustomCall, FunctionCall, Message, Operation, ToolCall, WireUsage
 from llmctl.model.exchange import Exchange
 from llmctl.model.json import JsonObject, encode
 from llmctl.model.usage import Usage
@@ -21,9 +21,14 @@ def estimate(exchange: Exchange, written: int) -> Usage:
 
 def asked(exchange: Exchange) -> int:
     """Tokens of a request, by its bytes."""
-    size = len(exchange.raw) if exchange.raw is not None else len(encode(exchange.payload))
-    if size > ATTACHED and exchange.operation == "chat":
-        for attached in _attachments(exchange.payload):
+    return tokens_of(exchange.payload, exchange.raw, exchange.operation)
+
+
+def tokens_of(payload: JsonObject, raw: bytes | None, operation: Operation) -> int:
+    """The same of a payload and, where there is one, its encoding."""
+    size = len(raw) if raw is not None else len(encode(payload))
+    if size > ATTACHED and operation == "chat":
+        for attached in _attachments(payload):
             size += ATTACHMENT * BYTES_PER_TOKEN - len(attached)
     return -(-size // BYTES_PER_TOKEN)
 

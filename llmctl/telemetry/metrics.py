@@ -253,7 +253,9 @@ class MetricsSink:
         for entry in record.passed:
             cell = self._quiet.get(entry) or self._pass(entry)
             cell.value += 1
-        self._routing.count(record, models.get(record.requested_model, OTHER), key[0])
+        decision = record.decision
+        if record.degraded is not None or (decision is not None and decision.strategy != "fixed"):
+            self._routing.count(record, models.get(record.requested_model, OTHER), key[0])
         usage = record.usage
         if usage.source != "none":
             self._count_tokens(record, bound)

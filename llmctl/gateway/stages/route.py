@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import partial
 from random import Random
 
 from llmctl.errors import Forbidden, UnknownModel
 from llmctl.gateway.attempt import INNOCENT
 from llmctl.gateway.branch import Branch
 from llmctl.gateway.client import Client
-from llmctl.gateway.tally import asked
+from llmctl.gateway.tally import tokens_of
 from llmctl.gateway.target import Standing
 from llmctl.model.exchange import Exchange, Principal
 from llmctl.routing.features import Features, Tools
@@ -80,7 +81,7 @@ def features_of(exchange: Exchange, tools: Tools) -> Features:
         exchange.payload,
         exchange.operation,
         tools,
-        tokens=lambda: asked(exchange),
+        tokens=partial(tokens_of, exchange.payload, exchange.raw, exchange.operation),  # not the exchange: a cycle
         tenant=principal.tenant if principal else "",
         key=principal.key if principal else "",
         headers=exchange.headers,

@@ -85,6 +85,7 @@ class Upstream:
                 except LlmctlError as last:
                     if not _excused(exchange, reserves, last):
                         raise
+                    last.__traceback__ = None
                     return None
                 await asyncio.sleep(step.wait)
             try:

@@ -1,6 +1,7 @@
 """What is sent again, to whom, for how long; and what is said when nothing helps. More in test_pipeline.py."""
 
 import asyncio
+import gc
 import json
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from llmctl.errors import UpstreamLost, UpstreamProtocolError
 from llmctl.gateway import attempt as attempts
 from llmctl.gateway import course
+from llmctl.model.exchange import Exchange
 from llmctl.model.usage import NO_USAGE
 from llmctl.testing.config import loaded
 from tests.gateway.test_pipeline import ANSWER, CONFIG, EVENTS, STREAM, Bench, played, question
@@ -120,8 +122,8 @@ async def test_what_is_wrong_with_the_request_is_never_sent_twice(tmp_path: Path
 
 @pytest.mark.parametrize("code", ["context_length_exceeded", "content_filter"])
 async def test_what_no_model_takes_is_told_and_not_excused(tmp_path: Path, code: str) -> None:
-    parts = {name: [refuses(400, code=code)] for name in "abc"}
-    asked = await play(tmp_path, f"{FALLBACKS}, static_answer: sorry", **parts).ask()
+    no = [refuses(400, code=code)]
+    asked = await play(tmp_path, f"{FALLBACKS}, static_answer: sorry", a=no, b=no, c=no).ask()
     assert (asked.failure.http_status, asked.failure.code, asked.record.degraded) == (400, code, None)
 
 
@@ -299,3 +301,18 @@ async def test_clients_that_leave_at_any_time_leave_no_connection_behind(tmp_pat
         assert made >= len(rig.called())
         await soon(lambda: rig.server.open == rig.pool.size)
         assert not any(one.outcome == "answering" for one in rig.server.requests)
+
+
+@pytest.mark.parametrize("kind", ["fixed, model: a", "weighted, weights: {a: 1, b: 1}"])
+@pytest.mark.parametrize("part", [says(), refuses(500)], ids=["answers", "fails"])
+async def test_an_exchange_is_let_go_as_soon_as_it_is_over(tmp_path: Path, kind: str, part: Part) -> None:
+    troupe = play(tmp_path, f"kind: {kind}, fallbacks: [c], static_answer: sorry", a=[part], b=[part], c=[part])
+    await troupe.ask()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            await troupe.ask()
+        assert not [one for one in gc.get_objects() if isinstance(one, Exchange)]
+    finally:
+        gc.enable()
