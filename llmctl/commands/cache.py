@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from llmctl.cache.policies import Policy
     from llmctl.cache.store import Store
 
-app = typer.Typer(
-    help="Measure semantic caching; look into a cache.", no_args_is_help=True
-)
+app = typer.Typer(help="Measure semantic caching; look into a cache.", no_args_is_help=True)
 
 STATIC = (0.85, 0.95)
 STATIC_SEEDS = 5  # they differ little

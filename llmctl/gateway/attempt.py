@@ -85,8 +85,8 @@ class Caller:
         deadline = exchange.deadline
         if within is not None and not stream:
             deadline = min(deadline, self._now() + within)
-        call = _call(exchange, target, running.span_id, deadline, payload, stream=stream)
         try:
+            call = _call(exchange, target, running.span_id, deadline, payload, stream=stream)
             if within is None or not stream:
                 return await self._sent(call, target, running)
             async with asyncio.timeout(within):

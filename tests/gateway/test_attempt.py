@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from llmctl.errors import LlmctlError, UpstreamLost, UpstreamProtocolError, UpstreamTimeout
+from llmctl.model.trace import Trace
 from llmctl.testing.asking import Client, stream
 from llmctl.testing.clock import ManualClock
+from llmctl.testing.gateway import exchange
 from tests.gateway.troupe import EVENTS, Part, breaks, fails, hangs, play, refuses, says, served, soon, streams
 
 ALONE = "kind: fixed, model: a, fallbacks: []"
@@ -319,3 +321,11 @@ async def test_nobody_queues_for_a_model_that_is_down(tmp_path: Path) -> None:
     busy.cancel()
     await asyncio.gather(busy, return_exceptions=True)
     assert troupe.quiet()
+
+
+async def test_a_bug_before_anything_is_sent_gives_the_slot_back(tmp_path: Path) -> None:
+    troupe = play(tmp_path, ALONE, LIMITED, a=[says()])
+    asked = exchange(troupe.clock)
+    asked.trace = Trace("0" * 31 + "1", "0" * 15 + "1", state="é")  # the server lets none such in
+    await troupe.gateway.run(asked, Client({"model": "r", "messages": [{"role": "user", "content": "hello"}]}))
+    assert (asked.state, len(troupe.bugs), troupe.called, troupe.quiet()) == ("failed", 1, [], True)

@@ -70,6 +70,15 @@ async def test_an_answer_says_who_gave_it_where_that_is_not_the_chosen_one(serve
     assert (answer.headers["x-llmctl-model"], answer.headers["x-llmctl-degraded"]) == ("other", "fallback")
 
 
+async def test_a_text_of_the_routes_own_names_no_model(serve: Serve) -> None:
+    config = f"{CONFIG}    routes: {{own: {{kind: fixed, model: small, static_answer: sorry}}}}\n"
+    broken = PlayedTransport(lambda request: PlayedResponse(501, {}, [b"{}"], no_wait))
+    async with serve(config, broken) as gateway, httpx.AsyncClient(base_url=gateway.url) as client:
+        answer = await client.post("/v1/chat/completions", json={**QUESTION, "model": "own"})
+    assert (answer.status_code, answer.headers["x-llmctl-degraded"]) == (200, "static")
+    assert "x-llmctl-model" not in answer.headers
+
+
 async def test_trace_context_goes_in_and_out(serve: Serve) -> None:
     transport = answering()
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
