@@ -22,7 +22,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fix bench docs licences lock clean
+.PHONY: help serve test check fix bench drill docs licences lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +48,8 @@ fix: $(dev) ## what ruff can put right by itself
 	@$(bin)/ruff check --fix --quiet . || true
 	@$(bin)/ruff format --quiet .
 
-bench: $(dev) ## every bench/*.py, a JSON document each
-	@for script in $(sort $(wildcard bench/*.py)); do echo "# $$script" >&2; $(bin)/python $$script; done
+bench: $(dev) ## every bench/*.py but the drill, a JSON document each
+	@for script in $(sort $(filter-out bench/drill.py,$(wildcard bench/*.py))); do echo "# $$script" >&2; $(bin)/python $$script; done
 
 drill: $(dev) ## imitated providers fail and every answer is checked; a JSON document, a quarter of an hour
 	@$(bin)/python bench/drill.py
