@@ -23,6 +23,10 @@ SHOWN = 5
 DataOption = Annotated[
     Path, typer.Option("--data", help="JSON lines, also gzipped: prompt, and true or false for each model's name.")
 ]
+RecordsOption = Annotated[
+    Path | None,
+    typer.Option("--traces", metavar="DIR", help="Rows may have the id of a record here instead of its prompt."),
+]
 WeakOption = Annotated[str, typer.Option("--weak", help="The cheap model's name in the rows.")]
 StrongOption = Annotated[str, typer.Option("--strong", help="The good model's name in the rows.")]
 ModelOption = Annotated[
@@ -88,6 +92,7 @@ def bench(
     ] = None,
     resamples: Annotated[int, typer.Option(min=100, max=100_000, help="Of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    traces: RecordsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Measure routing on recorded outcomes: APGR, CPT, savings, with 95% intervals and the random router beside.
@@ -98,7 +103,7 @@ def bench(
     from llmctl.routing.complexity_fit import fingerprint
     from llmctl.routing.evaluate import routing
 
-    rows = route_rows.read(data, strong, weak)
+    rows = route_rows.read(data, strong, weak, traces)
     found = None if model is None else _model(model)
     mark = fingerprint([row.prompt for row in rows])
     seen = found is not None and mark in found.weights.about.get("fingerprints", ())
@@ -125,6 +130,7 @@ def train(
     weak: WeakOption,
     strong: StrongOption,
     output: Annotated[Path, typer.Option("--output", "-o", help="Write the model to this file.")],
+    traces: RecordsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Fit the complexity model to recorded outcomes. Half of the rows become simple, a fifth complex."""
@@ -132,7 +138,7 @@ def train(
     from llmctl.embedding import StaticEmbedder
     from llmctl.routing import complexity_fit, complexity_model
 
-    rows = route_rows.read(data, strong, weak)
+    rows = route_rows.read(data, strong, weak, traces)
     if len(rows) < complexity_fit.MIN_ROWS:
         raise UsageError(f"{data}: has {len(rows)} rows; give at least {complexity_fit.MIN_ROWS}, better a thousand")
     prompts = [row.prompt for row in rows]

@@ -3,12 +3,14 @@
 import gzip
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from llmctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from llmctl.model.chat import Operation
     from llmctl.routing.evaluate import Interval, Report, Routing
 
 MAX_SHOWN = 12
@@ -22,8 +24,12 @@ class Row(NamedTuple):
     weak: bool
 
 
-def read(path: Path, strong: str, weak: str) -> list[Row]:
-    """Rows of a JSON-lines file, gzipped or not. Raises UsageError naming the line that is wrong."""
+def read(path: Path, strong: str, weak: str, traces: Path | None = None) -> list[Row]:
+    """Rows of a JSON-lines file, gzipped or not; with `traces` those without a prompt are of the record named by `id`.
+
+    Raises UsageError naming the line that is wrong.
+    """
+    recorded = prompts_of(traces, set(_ids(path))) if traces is not None else {}
     if strong == weak:
         raise UsageError(f"--weak and --strong are both {strong}; name two models of the rows")
     rows = []
@@ -32,7 +38,7 @@ def read(path: Path, strong: str, weak: str) -> list[Row]:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     try:
-                        rows.append(_row(json.loads(line), strong, weak))
+                        rows.append(_row(_with_prompt(json.loads(line), recorded, traces), strong, weak))
                     except (ValueError, RecursionError) as error:
                         what = "is not JSON" if isinstance(error, json.JSONDecodeError) else error
                         raise UsageError(f"{path}:{number}: {what}") from None
@@ -42,6 +48,41 @@ def read(path: Path, strong: str, weak: str) -> list[Row]:
     if not rows:
         raise UsageError(f"{path}: has no rows; give a JSON object a line, with 'prompt', '{strong}' and '{weak}'")
     return rows
+
+
+def _ids(path: Path) -> Iterator[str]:
+    """Ids of rows without a prompt. What is wrong with the file is told when it is read for good."""
+    with suppress(OSError, EOFError, UnicodeDecodeError), _opened(path) as lines:
+        for line in lines:
+            with suppress(ValueError, RecursionError):
+                raw = json.loads(line)
+                if isinstance(raw, dict) and "prompt" not in raw and isinstance(raw.get("id"), str):
+                    yield raw["id"]
+
+
+def _with_prompt(raw: Any, recorded: dict[str, str], traces: Path | None) -> Any:
+    if not isinstance(raw, dict) or "prompt" in raw or "id" not in raw:
+        return raw
+    if traces is None:
+        raise ValueError("has an id and no prompt; name the folder of the records with --traces")
+    if raw["id"] not in recorded:
+        raise ValueError(f"id: no record {raw['id']!r} in {traces} that holds its request")
+    return {**raw, "prompt": recorded[raw["id"]]}
+
+
+def prompts_of(folder: Path, wanted: set[str]) -> dict[str, str]:
+    """What the user said last, by record, of those wanted that hold their request. Raises UsageError, StoreError."""
+    from llmctl.commands.traces import reading
+    from llmctl.routing.features import said_last
+
+    found: dict[str, str] = {}
+    with reading(folder) as reader:
+        for record in reader.read():
+            request = record.request
+            if record.id in wanted and isinstance(request, dict) and "omitted_bytes" not in request:
+                operation: Operation = "completion" if record.operation == "completion" else "chat"
+                found[record.id] = said_last(request, operation)
+    return found
 
 
 def _opened(path: Path) -> TextIO:

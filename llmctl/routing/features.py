@@ -73,12 +73,7 @@ class Features:
     @cached_property
     def text(self) -> str:
         """What the user said last, or the prompt; what complexity and intent are judged by."""
-        if self.operation != "chat":
-            return _plain(self.payload.get("prompt" if self.operation == "completion" else "input"))
-        for message in reversed(self._messages):
-            if message.get("role") == "user":
-                return _plain(message.get("content"))
-        return ""
+        return said_last(self.payload, self.operation)
 
     @cached_property
     def embedding(self) -> "NDArray[float32]":
@@ -129,6 +124,16 @@ class Features:
         """A header's value; `name` in any case."""
         value = self.headers.get(name.lower().encode("latin-1", "replace"))
         return value.decode("latin-1") if value is not None else None
+
+
+def said_last(payload: JsonObject, operation: Operation) -> str:
+    """What the user said last in a request of the inner dialect, or its prompt; empty where there is none."""
+    if operation != "chat":
+        return _plain(payload.get("prompt" if operation == "completion" else "input"))
+    for message in reversed(payload.get("messages") or ()):
+        if message.get("role") == "user":
+            return _plain(message.get("content"))
+    return ""
 
 
 def _plain(content: Any) -> str:

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
+from llmctl.clock import SystemClock
 from llmctl.commands.main import main
+from llmctl.config.schema import RecordsConfig
+from llmctl.model.record import Record
+from llmctl.telemetry.redact import Redactor
+from llmctl.telemetry.store import RecordStore
 
 HARD = [
     f"Prove that the theorem about {word} holds." for word in ("rings", "groups", "fields", "graphs", "knots", "sets")
@@ -218,3 +223,47 @@ def test_explain_refuses_routes_that_are_not_there(config: str, capsys: pytest.C
 def test_experiments_is_a_verb_of_route(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code("experiments", "--traces", str(tmp_path / "none")) == 2
     assert "no such folder" in capsys.readouterr().err
+
+
+def recorded(folder: Path, count: int) -> Path:
+    """A record store with a conversation for each prompt."""
+    store = RecordStore(RecordsConfig(dir=str(folder)), Redactor(), SystemClock(), pytest.fail)
+    for at in range(count):
+        prompt = (HARD + EASY)[at % 12]
+        turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"},
+                 {"role": "user", "content": f"{prompt} {at // 12}"}]  # fmt: skip
+        store.write(Record(f"r{at}", 0.0, 1, "ok", 200, operation="chat", request={"messages": turns}))
+    store.write(Record("bare", 0.0, 1, "ok", 200, operation="chat"))
+    store.close()
+    return folder
+
+
+def test_it_is_fitted_to_records_and_the_labels_of_evals(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    traces, labels = recorded(tmp_path / "records", 96), tmp_path / "labels.jsonl"
+    rows = [{"id": f"r{at}", "good": True, "cheap": at % 12 >= 6} for at in range(96)]
+    labels.write_text("".join(json.dumps(one) + "\n" for one in rows))
+    own, same = tmp_path / "own.json", tmp_path / "same.json"
+    told(capsys, "train", *models(labels), "--traces", str(traces), "-o", str(own))
+    told(capsys, "train", *models(data), "-o", str(same))
+    assert json.loads(own.read_text())["heads"] == json.loads(same.read_text())["heads"]
+
+
+@pytest.mark.parametrize(
+    ("row", "traces", "said"),
+    [
+        ({"id": "r0"}, False, "name the folder of the records with --traces"),
+        ({"id": "gone"}, True, "no record 'gone' in"),
+        ({"id": "bare"}, True, "that holds its request"),
+    ],
+)
+def test_rows_whose_prompt_is_not_to_be_found_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], row: dict[str, Any], traces: bool, said: str
+) -> None:
+    folder, labels = recorded(tmp_path / "records", 1), tmp_path / "labels.jsonl"
+    labels.write_text(json.dumps({**row, "good": True, "cheap": False}) + "\n")
+    where = ["--traces", str(folder)] if traces else []
+    assert code("bench", *models(labels), *where) == 2
+    assert f"{labels}:1: " in (err := capsys.readouterr().err)
+    assert said in err
