@@ -31,7 +31,7 @@ serve: $(run) ## the gateway on 127.0.0.1:8080, set up first if need be
 	@exec $(bin)/llmctl serve -c $(CONFIG)
 
 test: $(dev) ## the tests (PYTEST_ARGS="-k pool -x" goes to pytest)
-	@$(bin)/python -m pytest $(PYTEST_ARGS)
+	@$(bin)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 check: $(dev) ## lint, format, types, import direction, shape, generated documents; all of them, then fails
 	@status=0; \
