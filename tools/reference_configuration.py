@@ -10,7 +10,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from llmctl import providers, routing
-from llmctl.config.schema import Config, Extension
+from llmctl.config.schema import Config
+from llmctl.config.section import Extension
 from llmctl.config.units import parse_bytes, parse_seconds
 from llmctl.gateway.build_routes import EXPERIMENTS
 from llmctl.gateway.hedge import HedgeOptions

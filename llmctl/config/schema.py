@@ -6,33 +6,10 @@ Descriptions are the text of the generated reference (docs/reference/configurati
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
-from llmctl.config.units import parse_bytes, parse_seconds
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
-Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, le=86400 * 30, allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are errors, and a loaded configuration does not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Extension(BaseModel):
-    """A `kind` and that kind's own options, which `build` decodes; config knows nothing more about them."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    kind: str = Field(description="Which implementation; its own options stand beside this key.")
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Everything but `kind`, not yet decoded."""
-        return dict(self.model_extra or {})
+from llmctl.config.schema_cost import BatchesConfig, BudgetsConfig, CacheConfig
+from llmctl.config.section import Bytes, Extension, Name, Seconds, Section, Share
 
 
 class ServerConfig(Section):
@@ -115,6 +92,9 @@ class RouteConfig(Extension):
     )
     resume: bool = Field(
         False, description="A stream that breaks off is continued by another model from the text so far."
+    )
+    compress: Extension | Literal["off"] | None = Field(
+        None, description="Prompt compression of this route, or `off`: see Compression. Default: that of the gateway."
     )
     priority: int = Field(0, ge=-100, le=100, description="Higher goes first where calls wait; added to the key's.")
 
@@ -231,5 +211,14 @@ class Config(Section):
     )
     keys: list[KeyConfig] = Field(default_factory=list, description="Virtual keys; none means loopback only.")
     guardrails: GuardrailsConfig = Field(default_factory=GuardrailsConfig, description="What is let in and out.")
+    cache: CacheConfig | None = Field(None, description="Answers kept and served again. Default: none.")
+    compress: Extension | None = Field(
+        None, description="Prompt compression of all routes that say nothing else: see Compression. Default: none."
+    )
+    budgets: BudgetsConfig = Field(default_factory=BudgetsConfig, description="Money that may be spent.")
+    prices: dict[str, Any] = Field(
+        default_factory=dict, description="Prices that override the shipped ones: see Prices."
+    )
+    batches: BatchesConfig | None = Field(None, description="`/v1/batches` and `/v1/files`. Default: none.")
     records: RecordsConfig = Field(default_factory=RecordsConfig, description="The record store.")
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig, description="Metrics and traces.")

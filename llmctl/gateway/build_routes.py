@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from llmctl.config.load import Loaded, decode
-from llmctl.config.schema import Extension, Fallbacks, RouteConfig
+from llmctl.config.schema import Fallbacks, RouteConfig
+from llmctl.config.section import Extension
 from llmctl.errors import ConfigError
 from llmctl.gateway.branch import Branch, Chooser
 from llmctl.gateway.capabilities import Able, Capabilities

@@ -10,7 +10,7 @@ from math import ceil, inf
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llmctl.config.schema import Seconds
+from llmctl.config.section import Seconds
 
 REMEMBERED = 256  # first-byte times kept of each model
 

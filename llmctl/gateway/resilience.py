@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llmctl.config.schema import Seconds
+from llmctl.config.section import Seconds
 from llmctl.gateway.retry import RetryBudgetOptions, RetryOptions
 from llmctl.routing.breaker import BreakerOptions
 from llmctl.routing.health import HealthOptions

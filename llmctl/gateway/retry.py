@@ -6,7 +6,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from llmctl.config.schema import Seconds
+from llmctl.config.section import Seconds
 from llmctl.errors import (
     ClientGone,
     GuardFailed,

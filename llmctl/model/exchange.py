@@ -11,6 +11,7 @@ from llmctl.model.json import JsonObject
 from llmctl.model.record import (
     Attempt,
     CacheOutcome,
+    Compression,
     Decision,
     Degraded,
     Failure,
@@ -71,6 +72,8 @@ class Exchange(Struct):
     `notices` are what guards did, for the client: `input.pii=redact`. `model` is the configured model that answers,
     once one does; `spent` are tokens of answers nobody was given, by the name of the model that made them. `features`
     are routing's (`routing.features.Features`), where a stage has made them, and `strategy` is the one that decided.
+    `cached` is what the cache stages know of the request (`gateway.caching.Asking`); `replayed` says that the answer is
+    from the cache, so that no model is chosen or asked. `tags` are the client's, `batch` the batch it is part of.
     `limits` are header lines that tell the client what it has left, `reservations` what it holds of them.
     """
 
@@ -110,6 +113,11 @@ class Exchange(Struct):
     transitions: list[Transition] = field(default_factory=list)
     shadow_of: str = ""
     cache: CacheOutcome | None = None
+    cached: Any = None
+    replayed: bool = False
+    compression: Compression | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    batch: str = ""
     whole: Answer | None = None
     chunks: AsyncIterator[list[Chunk]] | None = None
     usage: Usage = NO_USAGE

@@ -102,12 +102,29 @@ class Decision(Struct, frozen=True, omit_defaults=True, gc=False):
     panel: tuple[str, ...] = ()
 
 
-class CacheOutcome(Struct, frozen=True, omit_defaults=True, gc=False):
-    """What the cache said."""
+CacheKind = Literal["exact", "semantic", "shared", "stale", "miss", "refresh", "audit", "revalidation", "bypass"]
 
-    kind: str
+
+class CacheOutcome(Struct, frozen=True, omit_defaults=True, gc=False):
+    """What the cache said.
+
+    `exact`, `semantic`, `shared` (another request's answer, awaited) and `stale` are answers from it; `saved` are the
+    tokens that such an answer once took. `audit`: a semantic hit that was sent to the model to see whether it was
+    right; with `shadow_of`, what judging that cost. `refresh` and `bypass` are what the client wished, `revalidation`
+    a copy that fetches anew what was served stale.
+    """
+
+    kind: CacheKind
     similarity: float | None = None
     age_s: float | None = None
+    saved: Usage | None = None
+
+
+class Compression(Struct, frozen=True, gc=False):
+    """Tokens of those texts of the prompt that were compressed, by estimate, before and after."""
+
+    before: int
+    after: int
 
 
 class Failure(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -124,7 +141,8 @@ class Record(Struct, frozen=True, omit_defaults=True, gc=False):
 
     `guards` are those that found something or failed, `passed` all others. `model` is the one that answered, which need
     not be the decided one; none where the answer is the route's own text. `degraded` says how low the route had to
-    stoop; `shadow_of` is the id of the exchange that this one mirrors. `started` is seconds since the epoch;
+    stoop; `shadow_of` is the id of the exchange that this one mirrors. `tags` are the client's own names for what it is
+    about, for reports; `batch` is the id of the batch it is part of. `started` is seconds since the epoch;
     `overhead_us` is the duration minus the union of the attempts; `request` and `response` are the JSON that went in
     and came out, secrets redacted, or absent.
     """
@@ -154,9 +172,12 @@ class Record(Struct, frozen=True, omit_defaults=True, gc=False):
     guards: list[GuardResult] = field(default_factory=list)
     passed: list[Passed] = field(default_factory=list)
     cache: CacheOutcome | None = None
+    compression: Compression | None = None
     degraded: Degraded | None = None
     transitions: list[Transition] = field(default_factory=list)
     shadow_of: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    batch: str = ""
     usage: Usage = NO_USAGE
     cost: Cost = UNPRICED
     ttft_us: int | None = None

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from llmctl.config.schema import Seconds
+from llmctl.config.section import Seconds
 from llmctl.providers.base import ProviderOptions
 
 

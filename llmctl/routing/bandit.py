@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from llmctl.config.schema import Seconds
+from llmctl.config.section import Seconds
 from llmctl.model.record import Decision
 from llmctl.routing.base import ModelFacts, StrategyOptions
 from llmctl.routing.features import Features

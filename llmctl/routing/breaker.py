@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llmctl.config.schema import Seconds
+from llmctl.config.section import Seconds
 
 State = Literal["closed", "open", "half_open"]
 Reason = Literal[

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import re2
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from llmctl.config.schema import Name
+from llmctl.config.section import Name
 from llmctl.routing.features import Features
 
 Test = Callable[[Features], bool]

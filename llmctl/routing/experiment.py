@@ -15,7 +15,7 @@ from typing import Annotated, Literal, NamedTuple
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from llmctl.config.schema import Name, Share
+from llmctl.config.section import Name, Share
 from llmctl.routing.features import Features
 
 SLOTS = 2**24

@@ -12,7 +12,7 @@ from random import Random
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
-from llmctl.config.schema import Seconds
+from llmctl.config.section import Seconds
 
 
 class HealthOptions(BaseModel):

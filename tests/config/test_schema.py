@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from llmctl.config.schema import Config, Extension, Section
+from llmctl.config.schema import Config
+from llmctl.config.section import Extension, Section
 
 MINIMAL: dict[str, Any] = {"providers": {"p": {"kind": "x", "a": 1}}, "models": {"m": {"provider": "p"}}}
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from llmctl.model.record import (
     VERSION,
     Attempt,
+    CacheKind,
     CacheOutcome,
+    Compression,
     Decision,
     Degraded,
     Failure,
@@ -79,7 +81,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "passed": st.lists(TEXT, max_size=3),
     "degraded": st.none() | st.sampled_from(get_args(Degraded)),
     "transitions": st.lists(st.builds(Transition, TEXT, TEXT, TEXT, TEXT), max_size=3),
-    "cache": st.none() | st.builds(CacheOutcome, TEXT, MAYBE_NUMBER, MAYBE_NUMBER),
+    "cache": st.none() | st.builds(CacheOutcome, st.sampled_from(get_args(CacheKind)), MAYBE_NUMBER, MAYBE_NUMBER),
+    "compression": st.none() | st.builds(Compression, COUNT, COUNT),
+    "tags": st.dictionaries(TEXT, TEXT, max_size=3),
     "usage": st.builds(Usage, COUNT, COUNT, COUNT, COUNT, COUNT, st.sampled_from(["none", "provider", "estimated"])),
     "cost": st.builds(Cost, MAYBE_NUMBER, st.sampled_from(["exact", "estimated", "partial", "unpriced"]), TEXT),
     "ttft_us": st.none() | COUNT,
@@ -101,7 +105,7 @@ def test_a_record_comes_back_as_it_was(values: dict[str, Any]) -> None:
 
 def test_every_field_is_in_the_round_trip_or_plain_text() -> None:
     plain = {"v", "trace_id", "span_id", "parent_span_id", "key", "policy", "dialect", "operation", "requested_model",
-             "model", "provider", "served_model", "chunks", "shadow_of"}  # fmt: skip
+             "model", "provider", "served_model", "chunks", "shadow_of", "batch"}  # fmt: skip
     assert set(Record.__struct_fields__) == set(FIELDS) | plain
 
 
