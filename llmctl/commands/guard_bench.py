@@ -1,13 +1,12 @@
 """`llmctl guard bench`: reading labelled rows, judging them, and what comes out."""
 
-import gzip
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from llmctl.clock import Clock
-from llmctl.errors import UsageError
+from llmctl.commands.rows import read_rows
 from llmctl.guards.base import About, Direction, Guard, Source, Verdict
 from llmctl.guards.measure import Place, Rate, auc, binary, percentile, spans
 
@@ -32,29 +31,10 @@ class Judged(NamedTuple):
 
 def read(path: Path, direction: Direction) -> Iterator[Row]:
     """Rows of a JSON-lines file, gzipped or not. Raises UsageError naming the line that is wrong."""
-    try:
-        with _opened(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    try:
-                        yield _row(json.loads(line), direction)
-                    except (ValueError, RecursionError) as error:
-                        what = "is not JSON" if isinstance(error, json.JSONDecodeError) else error
-                        raise UsageError(f"{path}:{number}: {what}") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise UsageError(f"{path}: cannot be read: {said}") from None
+    return read_rows(path, lambda raw: _row(raw, direction))
 
 
-def _opened(path: Path) -> TextIO:
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8")
-
-
-def _row(raw: Any, direction: Direction) -> Row:
-    if not isinstance(raw, dict):
-        raise ValueError("is not an object")
+def _row(raw: dict[str, Any], direction: Direction) -> Row:
     text = raw.get("text")
     if not isinstance(text, str):
         raise ValueError("text: give a string")

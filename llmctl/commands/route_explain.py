@@ -75,7 +75,9 @@ def lines(said: dict[str, Any]) -> Iterator[str]:
 
 def _decision(branch: Branch, features: Features, facts: dict[str, ModelFacts]) -> dict[str, Any]:
     """As if every model were well and had not been called yet. What is drawn is drawn the same each time."""
-    decision, _ = branch.decide(features, {name: _untried() for name in facts}, Random(0))
+    standings = {name: _untried() for name in facts}
+    health = {name: standing.health for name, standing in standings.items()}
+    decision, _ = branch.decide(features, standings, health, Random(0))
     names = ("model", "strategy", "reason", "propensity", "experiment", "arm", "panel")
     return {name: getattr(decision, name) for name in names}
 

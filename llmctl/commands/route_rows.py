@@ -1,12 +1,12 @@
 """`llmctl route`: reading rows of recorded outcomes, and what is made of them."""
 
-import gzip
 import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from llmctl.commands.rows import UNREADABLE, opened, read_rows
 from llmctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,19 +32,7 @@ def read(path: Path, strong: str, weak: str, traces: Path | None = None) -> list
     recorded = prompts_of(traces, set(_ids(path))) if traces is not None else {}
     if strong == weak:
         raise UsageError(f"--weak and --strong are both {strong}; name two models of the rows")
-    rows = []
-    try:
-        with _opened(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    try:
-                        rows.append(_row(_with_prompt(json.loads(line), recorded, traces), strong, weak))
-                    except (ValueError, RecursionError) as error:
-                        what = "is not JSON" if isinstance(error, json.JSONDecodeError) else error
-                        raise UsageError(f"{path}:{number}: {what}") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise UsageError(f"{path}: cannot be read: {said}") from None
+    rows = list(read_rows(path, lambda raw: _row(_with_prompt(raw, recorded, traces), strong, weak)))
     if not rows:
         raise UsageError(f"{path}: has no rows; give a JSON object a line, with 'prompt', '{strong}' and '{weak}'")
     return rows
@@ -52,7 +40,7 @@ def read(path: Path, strong: str, weak: str, traces: Path | None = None) -> list
 
 def _ids(path: Path) -> Iterator[str]:
     """Ids of rows without a prompt. What is wrong with the file is told when it is read for good."""
-    with suppress(OSError, EOFError, UnicodeDecodeError), _opened(path) as lines:
+    with suppress(*UNREADABLE), opened(path) as lines:
         for line in lines:
             with suppress(ValueError, RecursionError):
                 raw = json.loads(line)
@@ -60,8 +48,8 @@ def _ids(path: Path) -> Iterator[str]:
                     yield raw["id"]
 
 
-def _with_prompt(raw: Any, recorded: dict[str, str], traces: Path | None) -> Any:
-    if not isinstance(raw, dict) or "prompt" in raw or "id" not in raw:
+def _with_prompt(raw: dict[str, Any], recorded: dict[str, str], traces: Path | None) -> dict[str, Any]:
+    if "prompt" in raw or "id" not in raw:
         return raw
     if traces is None:
         raise ValueError("has an id and no prompt; name the folder of the records with --traces")
@@ -85,15 +73,7 @@ def prompts_of(folder: Path, wanted: set[str]) -> dict[str, str]:
     return found
 
 
-def _opened(path: Path) -> TextIO:
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8")
-
-
-def _row(raw: Any, strong: str, weak: str) -> Row:
-    if not isinstance(raw, dict):
-        raise ValueError("is not an object")
+def _row(raw: dict[str, Any], strong: str, weak: str) -> Row:
     if not isinstance(raw.get("prompt"), str):
         raise ValueError("prompt: give a string")
     right = []

@@ -12,6 +12,7 @@ from llmctl.routing.base import Learner, Strategy
 from llmctl.routing.conditions import Condition
 from llmctl.routing.experiment import Shadow, Split
 from llmctl.routing.features import Features
+from llmctl.routing.health import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +51,21 @@ class Branch:
         return any(isinstance(chooser.strategy, Learner) for chooser in choosers)
 
     def decide(
-        self, features: Features, standings: Mapping[str, Standing], rng: Random
+        self, features: Features, standings: Mapping[str, Standing], health: Mapping[str, Health], rng: Random
     ) -> tuple[Decision, Strategy | None]:
-        """The decision, and the strategy that took it. Raises InvalidRequest where no model can take the request."""
+        """The decision, and the strategy that took it. Raises InvalidRequest where no model can take the request.
+
+        `health` is that of every model in `standings`, made once rather than for each request.
+        """
         _, chooser = self.chosen(features)
         split = self.split
         if split is None or not self._eligible(features):
-            return _chosen(chooser, features, standings, rng)
+            return _chosen(chooser, features, standings, health, rng)
         place = split.assign(features, rng)
         if place.model is not None:
             reason = f"{place.experiment}: {place.arm}, {place.reason}"
             return Decision(place.model, "experiment", reason, place.propensity, place.experiment, place.arm), None
-        own, strategy = _chosen(chooser, features, standings, rng)
+        own, strategy = _chosen(chooser, features, standings, health, rng)
         return (
             Decision(
                 own.model, own.strategy, f"{own.reason}; {place.reason}", own.propensity * place.propensity,
@@ -88,8 +92,11 @@ class Branch:
 
 
 def _chosen(
-    chooser: Chooser, features: Features, standings: Mapping[str, Standing], rng: Random
+    chooser: Chooser,
+    features: Features,
+    standings: Mapping[str, Standing],
+    health: Mapping[str, Health],
+    rng: Random,
 ) -> tuple[Decision, Strategy]:
     candidates = chooser.candidates(features, standings)
-    health = {name: standings[name].health for name in candidates}
     return chooser.strategy.choose(candidates, features, health, rng), chooser.strategy

@@ -45,7 +45,7 @@ class Strategy(Protocol):
         """One of `candidates`, with the probability of having chosen it.
 
         `candidates` are those of `models`, in their order, that can take the request and are not known to be down;
-        there is at least one. `health` has each of them.
+        there is at least one. `health` has each of them, and may have others.
         """
         ...
 

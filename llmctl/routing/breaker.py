@@ -16,7 +16,6 @@ State = Literal["closed", "open", "half_open"]
 Reason = Literal[
     "error_rate",
     "slow_rate",
-    "held",
     "elapsed",
     "probe_failed",
     "probe_slow",
@@ -54,7 +53,6 @@ class BreakerOptions(BaseModel):
     probe_timeout: Seconds = Field(
         180.0, gt=0, description="Probes of whose last there is no outcome for so long count as failed."
     )
-    max_hold: Seconds = Field(600.0, gt=0, description="A Retry-After holds it open for this at most.")
 
 
 class Breaker:
@@ -105,12 +103,6 @@ class Breaker:
         self._counts: list[list[int]] = []
         self._calls = self._failed = self._slow = 0
         self._forget()
-
-    @property
-    def opens_again_at(self) -> float:
-        """When calls are let through again, on the clock that was injected; when closed or half-open, now."""
-        time = self._time()
-        return (max(self._open_until, time) if self.state == "open" else time) - self._offset
 
     def retry_after(self) -> float:
         """Seconds until a call is let through: 0 if `allow` would now. A second's guess while probes are under way.
@@ -178,18 +170,6 @@ class Breaker:
         """A call has ended without a verdict on the upstream: its client went, or its request was at fault."""
         if self.state == "half_open" and self._probing and ticket in (0, self._epoch):
             self._probing -= 1
-
-    def hold(self, seconds: float) -> None:
-        """Stay open for at least so long from now, as a Retry-After asks. What is not above 0 is ignored."""
-        if not seconds > 0:
-            return
-        time = self._time()
-        until = time + min(seconds, self._options.max_hold)
-        if self.state == "open":
-            self._open_until = max(self._open_until, until)
-        else:
-            self._open_until = until
-            self._become("open", "held")
 
     def reset(self) -> None:
         """Close it and forget everything, as an operator may ask."""

@@ -13,7 +13,7 @@ from random import Random
 from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from llmctl.config.section import Name, Share
 from llmctl.routing.features import Features
@@ -73,10 +73,6 @@ class ShadowOptions(_Options):
     model: Name = Field(description="Name of an entry in `models`, which gets the copies.")
     share: Share = Field(1.0, description="Share of the requests that is mirrored.")
     max_in_flight: int = Field(16, ge=1, le=10_000, description="Copies under way; over it requests are not mirrored.")
-
-
-ExperimentOptions = Annotated[AbOptions | CanaryOptions | ShadowOptions, Field(discriminator="kind")]
-decoder: TypeAdapter[AbOptions | CanaryOptions | ShadowOptions] = TypeAdapter(ExperimentOptions)
 
 
 class Assignment(Struct, frozen=True, gc=False):

@@ -5,7 +5,7 @@ Linkerd runs: the estimate rises at once to a latency above it and decays toward
 The power of two choices: Mitzenmacher, IEEE TPDS 12(10), 2001.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import exp, inf
 from random import Random
 
@@ -122,17 +122,6 @@ class Health:
         return HealthSnapshot(self.latency, self.load, self._inflight, self._calls, self.success, self._error, age)
 
 
-def pick(candidates: Mapping[str, Health], random: Random) -> tuple[str, float]:
-    """The less loaded of two candidates drawn at random, and the probability of its being chosen.
-
-    Raises ValueError where there is none.
-    """
-    names = list(candidates)
-    loads = [health.load for health in candidates.values()]
-    chosen, propensity = two_choices(loads, random)
-    return names[chosen], propensity
-
-
 def two_choices(loads: Sequence[float], random: Random) -> tuple[int, float]:
     """The position of the chosen one, and its propensity. Of equal loads either is as likely."""
     count = len(loads)
@@ -145,11 +134,6 @@ def two_choices(loads: Sequence[float], random: Random) -> tuple[int, float]:
     second += second >= first  # distinct, and every ordered pair as likely, so that `first` may win a tie
     chosen = second if loads[second] < loads[first] else first
     return chosen, _propensity(loads, chosen)
-
-
-def propensities(loads: Sequence[float]) -> list[float]:
-    """Each one's probability of being chosen by `two_choices`. The most loaded one's is 0 if there is no tie."""
-    return [_propensity(loads, i) for i in range(len(loads))] if len(loads) > 1 else [1.0] * len(loads)
 
 
 def _propensity(loads: Sequence[float], chosen: int) -> float:

@@ -1,14 +1,17 @@
 """The benchmark's own instruments, on the Python responder: what they count must be what was sent."""
 
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.rig.open_loop import open_loop, percentiles_ms
+from bench.rig.plan import Plan
 from bench.rig.processes import BenchFailed, answers, cpu_seconds, free_port, process, rss_mb, tree
-from bench.rig.report import ROOT, Bar
+from bench.rig.report import ROOT, Bar, Section
+from bench.rig.runner import run
 from bench.rig.streams import Source, relay
 from bench.rig.wrk import PROMPT, chat_body
 
@@ -77,3 +80,36 @@ def test_a_bar_is_passed_on_its_own_side() -> None:
 
 def test_the_prompt_is_as_long_as_it_says() -> None:
     assert len(PROMPT) == pytest.approx(150, abs=5)
+
+
+def scenario(*figures: float) -> Callable[[Plan], Section]:
+    bars = [Bar("rate", figure, "at least", 2, "1/s") for figure in figures]
+    return lambda plan: Section("a mock", {"repeats": plan.repeats}, bars)
+
+
+def unmeasurable(plan: Plan) -> Section:
+    raise BenchFailed(f"nothing in {plan.scratch.name[:13]}")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "code"), [(["good"], 0), (["good", "poor"], 3), (["broken", "good"], 1), (["poor", "broken"], 1)]
+)
+def test_what_was_measured_is_told_and_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], chosen: list[str], code: int
+) -> None:
+    scenarios = {"good": scenario(2, 3), "poor": scenario(1234.5, 1.5), "broken": unmeasurable}
+    assert run(Plan, tmp_path, scenarios, chosen, "no model was called") == code
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["figures"] == "no model was called"
+    passed = {"good": [True, True], "poor": [True, False], "broken": []}
+    assert [bar["pass"] for bar in found["bars"]] == [bar for name in chosen for bar in passed[name]]
+    for name in chosen:
+        if name == "broken":
+            assert found[name] == {"failed": "nothing in llmctl-bench-"}
+        else:
+            assert (found[name]["upstream"], found[name]["repeats"]) == ("mock: a mock", 3)
+            assert found[name]["noise"]["seconds"] >= 0
+    assert ("missed: rate is 1.500 1/s, at least 2 asked" in err) == ("poor" in chosen)
+    assert ("broken failed: nothing" in err) == ("broken" in chosen)
+    assert list(tmp_path.iterdir()) == []

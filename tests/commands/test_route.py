@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-from llmctl.clock import SystemClock
 from llmctl.commands.main import main
-from llmctl.config.schema import RecordsConfig
 from llmctl.model.record import Record
-from llmctl.telemetry.redact import Redactor
-from llmctl.telemetry.store import RecordStore
+from tests.commands.keeping import keep
 
 HARD = [
     f"Prove that the theorem about {word} holds." for word in ("rings", "groups", "fields", "graphs", "knots", "sets")
@@ -227,15 +224,13 @@ def test_experiments_is_a_verb_of_route(tmp_path: Path, capsys: pytest.CaptureFi
 
 def recorded(folder: Path, count: int) -> Path:
     """A record store with a conversation for each prompt."""
-    store = RecordStore(RecordsConfig(dir=str(folder)), Redactor(), SystemClock(), pytest.fail)
+    records = [Record("bare", 0.0, 1, "ok", 200, operation="chat")]
     for at in range(count):
         prompt = (HARD + EASY)[at % 12]
         turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"},
                  {"role": "user", "content": f"{prompt} {at // 12}"}]  # fmt: skip
-        store.write(Record(f"r{at}", 0.0, 1, "ok", 200, operation="chat", request={"messages": turns}))
-    store.write(Record("bare", 0.0, 1, "ok", 200, operation="chat"))
-    store.close()
-    return folder
+        records.append(Record(f"r{at}", 0.0, 1, "ok", 200, operation="chat", request={"messages": turns}))
+    return keep(folder, records)
 
 
 def test_it_is_fitted_to_records_and_the_labels_of_evals(

@@ -14,13 +14,11 @@ from typer.testing import CliRunner, Result
 
 from llmctl.clock import SystemClock
 from llmctl.commands.route_experiments import collect, experiments, report
-from llmctl.config.schema import RecordsConfig
 from llmctl.errors import UsageError
 from llmctl.model.record import Decision, Record
-from llmctl.routing.experiment import Split, decoder, experiment
+from llmctl.routing.experiment import AbOptions, CanaryOptions, Split, experiment
 from llmctl.routing.features import Features, Tools
-from llmctl.telemetry.redact import Redactor
-from llmctl.telemetry.store import RecordStore
+from tests.commands.keeping import keep
 
 BEGAN = SystemClock().wall() - 100
 app = typer.Typer()
@@ -45,15 +43,6 @@ def decided(arm: str, propensity: float, name: str = "tone", reason: str = "expe
 def counted(counts: dict[str, int], shares: dict[str, float], **changes: Any) -> Iterator[Record]:
     for arm, count in counts.items():
         yield from (record(i, decided(arm, shares[arm]), **changes) for i in range(count))
-
-
-def keep(folder: Path, records: list[Record]) -> Path:
-    writer = RecordStore(RecordsConfig(dir=str(folder)), Redactor(), SystemClock(), print)
-    for each in records:
-        writer.write(each)
-    writer.close()
-    assert writer.written == len(records)
-    return folder
 
 
 def run(*args: str | Path) -> Result:
@@ -163,7 +152,7 @@ def assigned(split: Split, key: str, rng: Random) -> Decision:
 
 
 def test_subjects_are_counted_not_their_requests() -> None:
-    split = experiment(decoder.validate_python({"kind": "ab", "name": "tone", "arms": {"a": {}, "b": {}}}))
+    split = experiment(AbOptions.model_validate({"name": "tone", "arms": {"a": {}, "b": {}}}))
     assert isinstance(split, Split)
     rng = Random(5)
     records = [
@@ -181,8 +170,8 @@ def test_subjects_are_counted_not_their_requests() -> None:
 
 
 def test_a_request_drawn_by_design_is_not_unsticky() -> None:
-    options = {"kind": "canary", "name": "tone", "model": "n", "percent": 20, "subject": "request"}
-    split = experiment(decoder.validate_python(options))
+    options = {"name": "tone", "model": "n", "percent": 20, "subject": "request"}
+    split = experiment(CanaryOptions.model_validate(options))
     assert isinstance(split, Split)
     rng = Random(6)
     one = found([record(i, assigned(split, "k", rng)) for i in range(1_000)])

@@ -16,12 +16,10 @@ from typer.testing import CliRunner
 
 from llmctl.clock import SystemClock
 from llmctl.commands.traces import app
-from llmctl.config.schema import RecordsConfig
 from llmctl.errors import StoreError, UsageError
 from llmctl.model.record import Attempt, CacheOutcome, Decision, Failure, GuardResult, Record, StageTime
 from llmctl.model.usage import Cost, Usage
-from llmctl.telemetry.redact import Redactor
-from llmctl.telemetry.store import RecordStore
+from tests.commands.keeping import keep
 
 # One origin for all, so that their order does not depend on when each was made.
 BEGAN = SystemClock().wall() - 100
@@ -69,15 +67,6 @@ RICH = record(
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     return keep(tmp_path / "records", [record(i) for i in range(5)] + [RICH])
-
-
-def keep(folder: Path, records: list[Record]) -> Path:
-    writer = RecordStore(RecordsConfig(dir=str(folder)), Redactor(), SystemClock(), print)
-    for each in records:
-        writer.write(each)
-    writer.close()
-    assert writer.written == len(records)
-    return folder
 
 
 def run(*args: str | Path) -> str:

@@ -12,7 +12,7 @@ from llmctl.model.trace import Trace
 from llmctl.testing.asking import Client, stream
 from llmctl.testing.clock import ManualClock
 from llmctl.testing.gateway import exchange
-from tests.gateway.troupe import EVENTS, Part, breaks, fails, hangs, play, refuses, says, served, soon, streams
+from tests.gateway.troupe import EVENTS, Part, breaks, fails, go_down, hangs, play, refuses, says, served, soon, streams
 
 ALONE = "kind: fixed, model: a, fallbacks: []"
 ONCE: dict[str, Any] = {"resilience": "retry: {attempts: 1}, probe_every: null"}
@@ -313,7 +313,7 @@ async def test_nobody_queues_for_a_model_that_is_down(tmp_path: Path) -> None:
     troupe = play(tmp_path, ALONE, LIMITED, a=[hangs()])
     busy = asyncio.create_task(troupe.ask())
     await soon(lambda: bool(troupe.called))
-    troupe.standing("a").breaker.hold(5)
+    go_down(troupe.standing("a"))
     began = time.monotonic()
     asked = await troupe.ask(within=1)
     assert time.monotonic() - began < 0.2

@@ -10,6 +10,7 @@ from llmctl.config.keys import new_key
 from llmctl.errors import InvalidRequest
 from llmctl.model.record import Decision
 from tests.gateway.routed import Routed
+from tests.gateway.troupe import go_down
 
 RULES = """
 routes:
@@ -36,7 +37,7 @@ HALVES = "kind: ab, subject: user, arms: {left: {}, right: {model: b}}"
 
 def brought_down(routed: Routed, *models: str) -> None:
     for model in models:
-        routed.standing(model).breaker.hold(60.0)
+        go_down(routed.standing(model))
 
 
 @pytest.mark.parametrize(

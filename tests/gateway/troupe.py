@@ -187,6 +187,12 @@ async def served(
             pool.close()
 
 
+def go_down(standing: Standing) -> None:
+    """Its breaker opens, as after calls of which each one failed."""
+    while standing.breaker.state == "closed":
+        standing.breaker.record(False, 0.1)
+
+
 async def soon(condition: Callable[[], bool], within: float = 1.0) -> None:
     """Wait until it holds."""
     loop = asyncio.get_running_loop()

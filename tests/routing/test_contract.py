@@ -1,7 +1,7 @@
 """What every routing strategy in the table keeps to. A new kind is checked by giving it an example here."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from itertools import combinations
 from math import sqrt
@@ -15,6 +15,7 @@ from llmctl.model.record import Decision
 from llmctl.routing import TABLE
 from llmctl.routing.base import Learner, ModelFacts, Strategy, StrategyOptions
 from llmctl.routing.features import Features
+from llmctl.routing.health import Health
 from tests.routing.asking import asked, healthy
 
 KINDS = sorted(TABLE)
@@ -80,9 +81,16 @@ def learned(kind: str) -> Strategy:
     return strategy
 
 
-def choices(strategy: Strategy, seed: int, count: int, candidates: Sequence[str], features: Features) -> list[Decision]:
+def choices(
+    strategy: Strategy,
+    seed: int,
+    count: int,
+    candidates: Sequence[str],
+    features: Features,
+    health: Mapping[str, Health] = HEALTH,
+) -> list[Decision]:
     random = Random(seed)
-    return [strategy.choose(candidates, features, HEALTH, random) for _ in range(count)]
+    return [strategy.choose(candidates, features, health, random) for _ in range(count)]
 
 
 def subsets(models: Sequence[str]) -> list[tuple[str, ...]]:
@@ -137,6 +145,15 @@ def test_it_chooses_among_any_candidates_and_says_who_chose_and_why(kind: str, r
 def test_the_same_seed_gives_the_same_choices(kind: str) -> None:
     one, other = (choices(learned(kind), 7, 200, learned(kind).models, asked()) for _ in range(2))
     assert one == other
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_health_of_others_makes_no_difference(kind: str) -> None:
+    everybody = healthy("xy") | HEALTH | healthy("z", calls={"z": 9})
+    for candidates in subsets(made(kind).models):
+        own = {name: HEALTH[name] for name in candidates}
+        one, other = (choices(learned(kind), 3, 50, candidates, asked(), health) for health in (own, everybody))
+        assert one == other
 
 
 @pytest.mark.parametrize("request_", sorted(REQUESTS))

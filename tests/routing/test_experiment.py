@@ -15,12 +15,16 @@ from llmctl.routing.experiment import (
     Shadow,
     ShadowOptions,
     Split,
-    decoder,
     experiment,
     read_reason,
 )
 from llmctl.routing.features import Features, Tools
 
+KINDS: dict[str, type[AbOptions] | type[CanaryOptions] | type[ShadowOptions]] = {
+    "ab": AbOptions,
+    "canary": CanaryOptions,
+    "shadow": ShadowOptions,
+}
 TOOLS = Tools(embed=lambda text: np.zeros(256, np.float32), language=lambda text: "")
 RNG = Random(0)
 
@@ -29,8 +33,12 @@ def asked(payload: dict[str, Any] | None = None, **fields: Any) -> Features:
     return Features({"messages": []} | (payload or {}), "chat", TOOLS, tokens=lambda: 1, **fields)
 
 
+def decoded(options: dict[str, Any]) -> AbOptions | CanaryOptions | ShadowOptions:
+    return KINDS[options["kind"]].model_validate(options)
+
+
 def split(**options: Any) -> Split:
-    made = experiment(decoder.validate_python(options))
+    made = experiment(decoded(options))
     assert isinstance(made, Split)
     return made
 
@@ -196,8 +204,8 @@ def test_mirroring_follows_the_share() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {},
-        {"kind": "multi", "name": "x"},
+        {"kind": "ab"},
+        {"kind": "ab", "name": "x"},
         {"kind": "ab", "name": "x", "arms": {"a": {}}},
         {"kind": "ab", "name": "x", "arms": {"a": {}, "b": {"weight": 0}}},
         {"kind": "ab", "name": "x", "arms": {"a": {}, "b": {"weight": float("inf")}}},
@@ -216,7 +224,7 @@ def test_mirroring_follows_the_share() -> None:
 )
 def test_mistakes_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        decoder.validate_python(options)
+        decoded(options)
 
 
 @pytest.mark.parametrize("model", [AbOptions, ArmOptions, CanaryOptions, ShadowOptions])

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from functools import partial
 from random import Random
 
-from llmctl.errors import Forbidden, UnknownModel
+from llmctl.errors import Forbidden, NotCached, UnknownModel
 from llmctl.gateway.attempt import INNOCENT
 from llmctl.gateway.branch import Branch
 from llmctl.gateway.client import Client
@@ -25,6 +25,7 @@ class Route:
     ) -> None:
         self._branches = dict(branches)
         self._standings = dict(standings)
+        self._health = {name: standing.health for name, standing in standings.items()}
         self._tools = tools
         self._random = random
 
@@ -32,7 +33,7 @@ class Route:
         """Sets `decision`, and where the route looks at the request `features` and `strategy`; tightens the deadline.
 
         Raises UnknownModel with the nearest names, Forbidden for a name the key may not use, InvalidRequest where no
-        model of the route can take the request.
+        model of the route can take the request, NotCached where only a cached answer would have done.
         """
         name, principal = exchange.requested_model, exchange.principal
         branch = self._branches.get(name)
@@ -41,6 +42,8 @@ class Route:
             raise UnknownModel(_unknown(name, self.visible(principal)), param="model")
         if allowed is not None and name not in allowed:
             raise Forbidden(f"this key may not use model {name!r}; it may use {_listed(allowed)}", param="model")
+        if exchange.wish == "only":
+            raise NotCached("there is no cached answer to this request, and `cache: only` asks for nothing else")
         exchange.priority = branch.priority + (principal.priority if principal else 0)
         if branch.timeout is not None:
             exchange.deadline = min(exchange.deadline, exchange.started + branch.timeout)
@@ -48,7 +51,7 @@ class Route:
             exchange.decision = branch.plain
             return
         exchange.features = features = features_of(exchange, self._tools)
-        exchange.decision, exchange.strategy = branch.decide(features, self._standings, self._random)
+        exchange.decision, exchange.strategy = branch.decide(features, self._standings, self._health, self._random)
 
     def visible(self, principal: Principal | None) -> list[str]:
         """The names this caller may ask for."""
