@@ -6,7 +6,6 @@ its tokens', and words are kept from the most probable down; unlike there, code,
 words with digits, negations and what `protect` matches, which are never worth their price.
 """
 
-import importlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 from llmctl.compress.extract import Count, estimate
 from llmctl.compress.options import LinguaOptions
 from llmctl.compress.units import KEPT, blocks
+from llmctl.embedding.onnx_session import Purpose, feed, inputs, session, tokenizer
 from llmctl.errors import LlmctlError
 
-INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
+PURPOSE = Purpose("compress llmlingua", "an LLMLingua-2 token classifier", "the fast tokenizer of an LLMLingua-2 model")
 
 _WORD = re.compile(r"\S+")
 _NEEDED = re.compile(r"\d|\b(?:not|no|never|none|nor|neither|without|cannot|except|unless)\b|n['\u2019]t\b", re.I)
@@ -37,13 +37,9 @@ class Lingua:
         self._options, self._count = options, count
         self._protect = options.patterns()
         folder = Path(options.path)
-        self._tokenizer = _tokenizer(folder, options.max_tokens)
-        self._session = _session(folder)
-        self._inputs = {item.name for item in self._session.get_inputs()}
-        if "input_ids" not in self._inputs or not self._inputs <= INPUTS:
-            raise ValueError(
-                f"{folder}: the model takes {', '.join(sorted(self._inputs))}, a token classifier's are due"
-            )
+        self._tokenizer = tokenizer(folder, PURPOSE, options.max_tokens)
+        self._session = session(folder / "model.onnx", PURPOSE)
+        self._inputs = inputs(self._session, folder, "the model takes {}, a token classifier's are due")
         try:
             self._keeps(self._tokenizer.encode("A text to try it with."))
         except Exception as error:
@@ -99,9 +95,7 @@ class Lingua:
 
     def _keeps(self, piece: Any) -> NDArray[np.float64]:
         """The probability of each token that it is kept."""
-        given = {"input_ids": piece.ids, "attention_mask": piece.attention_mask, "token_type_ids": piece.type_ids}
-        feed = {name: np.asarray([given[name]], dtype=np.int64) for name in self._inputs}
-        logits = np.asarray(self._session.run(None, feed)[0], dtype=np.float64)
+        logits = np.asarray(self._session.run(None, feed(self._inputs, [piece]))[0], dtype=np.float64)
         if logits.shape != (1, len(piece.ids), 2) or not np.isfinite(logits).all():
             raise ValueError(f"logits have shape {logits.shape}, or are not finite; (1, {len(piece.ids)}, 2) is due")
         keep, drop = logits[0, :, self._options.keep_label], logits[0, :, 1 - self._options.keep_label]
@@ -135,39 +129,3 @@ def _joined(document: str, words: Sequence[Word], chosen: NDArray[np.int64]) -> 
         elif "\n" in after:
             space = after
     return "".join([*parts, space])
-
-
-def _package(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ValueError(f"compress llmlingua needs {name} ({error}): run `pip install 'llmctl[onnx]'`") from None
-
-
-def _tokenizer(folder: Path, max_tokens: int) -> Any:
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise ValueError(f"{path} is missing; save the fast tokenizer of an LLMLingua-2 model there")
-    tokenizers = _package("tokenizers")
-    try:
-        tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(max_tokens)
-    except Exception as error:  # the Rust side raises plain Exception
-        raise ValueError(f"{path}: {error}; it must be a fast tokenizer's file") from None
-    return tokenizer
-
-
-def _session(folder: Path) -> Any:
-    path = folder / "model.onnx"
-    if not path.is_file():
-        raise ValueError(f"{path} is missing; export an LLMLingua-2 token classifier to ONNX under that name")
-    runtime = _package("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ValueError(f"{path}: ONNX Runtime cannot load it: {error}") from None

@@ -1,6 +1,5 @@
 """A text classifier from a local folder, by ONNX Runtime: `model.onnx`, `tokenizer.json`, perhaps `config.json`."""
 
-import importlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import msgspec
 from pydantic import Field, model_validator
 
+from llmctl.embedding.onnx_session import INPUTS, Purpose, feed, inputs, session, tokenizer
 from llmctl.errors import InvalidRequest, LlmctlError, UpstreamError
 from llmctl.guards.asked.http import sendable
 from llmctl.guards.asked.threads import Workers
@@ -16,7 +16,9 @@ from llmctl.net.transport import Transport
 
 THRESHOLDS: dict[Preset, float] = {"strict": 0.3, "balanced": 0.5, "lenient": 0.7}
 USUAL_TOKENS = 512
-INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
+PURPOSE = Purpose(
+    "guard onnx", "the classifier", "the model's fast tokenizer", "a fast tokenizer's file that fits max_tokens"
+)
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
@@ -76,11 +78,9 @@ class Onnx:
         folder = Path(options.path)
         config = _config(folder)
         self._tokenizer = _tokenizer(folder, options, config)
-        self._session = _session(folder)
-        self._inputs = {item.name for item in self._session.get_inputs()}
-        if "input_ids" not in self._inputs or not self._inputs <= INPUTS:
-            taken = ", ".join(sorted(self._inputs))
-            raise ValueError(f"{folder}: the model takes {taken}; a text classifier takes {', '.join(sorted(INPUTS))}")
+        self._session = session(folder / "model.onnx", PURPOSE)
+        due = f"the model takes {{}}; a text classifier takes {', '.join(sorted(INPUTS))}"
+        self._inputs = inputs(self._session, folder, due)
         self._workers = Workers("onnx", options.threads)
         self._least = THRESHOLDS[options.preset] if options.threshold is None else options.threshold
         try:
@@ -130,9 +130,7 @@ class Onnx:
     def _logits(self, piece: Any) -> "Scores":
         import numpy as np
 
-        given = {"input_ids": piece.ids, "attention_mask": piece.attention_mask, "token_type_ids": piece.type_ids}
-        feed = {name: np.asarray([given[name]], dtype=np.int64) for name in self._inputs}
-        logits: Scores = np.asarray(self._session.run(None, feed)[0], dtype=np.float64)
+        logits: Scores = np.asarray(self._session.run(None, feed(self._inputs, [piece]))[0], dtype=np.float64)
         if logits.ndim != 2 or logits.shape[0] != 1:
             raise UpstreamError(
                 f"guard onnx: the model's first output has shape {logits.shape}; one row of logits is due"
@@ -153,13 +151,6 @@ class Onnx:
         return softmax
 
 
-def _package(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ValueError(f"guard onnx needs {name} ({error}): run `pip install 'llmctl[onnx]'`") from None
-
-
 def _config(folder: Path) -> _Config:
     if not folder.is_dir():
         raise ValueError(f"path: {folder} is no folder; name the one that holds model.onnx")
@@ -173,37 +164,12 @@ def _config(folder: Path) -> _Config:
 
 
 def _tokenizer(folder: Path, options: OnnxOptions, config: _Config) -> Any:
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise ValueError(f"{path} is missing; save the model's fast tokenizer there")
     # RoBERTa and its kin count positions from 2.
     most = (config.max_position_embeddings or 0) - (2 if "roberta" in config.model_type else 0)
     size = options.max_tokens or (min(most, USUAL_TOKENS) if most > 0 else USUAL_TOKENS)
     if 0 < most < size:
         raise ValueError(f"max_tokens: the model takes {most} tokens at most (config.json), not {size}")
-    tokenizers = _package("tokenizers")
-    try:
-        tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(size, stride=min(options.overlap, size // 2 - 2))
-    except Exception as error:  # the Rust side raises plain Exception
-        raise ValueError(f"{path}: {error}; it must be a fast tokenizer's file that fits max_tokens") from None
-    return tokenizer
-
-
-def _session(folder: Path) -> Any:
-    runtime = _package("onnxruntime")
-    path = folder / "model.onnx"
-    if not path.is_file():
-        raise ValueError(f"{path} is missing; export the classifier to ONNX under that name")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ValueError(f"{path}: ONNX Runtime cannot load it: {error}") from None
+    return tokenizer(folder, PURPOSE, size, min(options.overlap, size // 2 - 2))
 
 
 def _labels(folder: Path, options: OnnxOptions, config: _Config, width: int) -> list[str]:
