@@ -36,6 +36,7 @@ VERBS = {
     "cost": Verb("llmctl.commands.cost", "app", "What records cost: report, forecast, reconcile."),
     "cache": Verb("llmctl.commands.cache", "app", "Measure semantic caching; look into a cache."),
     "compress": Verb("llmctl.commands.compress", "app", "Measure prompt compression."),
+    "speculate": Verb("llmctl.commands.speculate", "app", "Speculative decoding: predict, set up, measure."),
     "traces": Verb("llmctl.commands.traces", "app", "List, show, export and compact recorded exchanges."),
 }
 

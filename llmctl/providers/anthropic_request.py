@@ -27,7 +27,7 @@ TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_
 TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 # What the rest of the body is made of, and what only OpenAI has. A client of Anthropic's dialect means any other field.
 TRANSLATED = NATIVE | {"metadata", "output_config", "prompt_cache_options", "prompt_cache_retention", "service_tier"}
-REFUSED = ("logprobs", "top_logprobs", "logit_bias", "audio", "functions", "prediction")
+REFUSED = ("logprobs", "top_logprobs", "logit_bias", "audio", "functions")
 
 
 def body_of(provider: str, call: Call, default_max_tokens: int) -> JsonObject:

@@ -8,7 +8,7 @@ from llmctl.model.json import JsonObject, decode
 from llmctl.providers.base import Call
 from llmctl.providers.content import arguments, data_url, extras, member, parts, refuse, text_of, unsupported, word
 
-REFUSED = ("logprobs", "top_logprobs", "logit_bias", "audio", "functions", "prediction")
+REFUSED = ("logprobs", "top_logprobs", "logit_bias", "audio", "functions")
 # generationConfig's names for OpenAI's fields.
 SAMPLING = {
     "temperature": "temperature",

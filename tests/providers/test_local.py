@@ -16,12 +16,13 @@ import pytest_asyncio
 from pydantic import ValidationError
 
 from llmctl.clock import SystemClock
-from llmctl.errors import Unavailable, UpstreamStatus
+from llmctl.errors import Unavailable, UpstreamStatus, UpstreamUnsupported
 from llmctl.model.chat import Answer, Operation
 from llmctl.net.pool import Pool
 from llmctl.providers.base import Call
-from llmctl.providers.local import Local, LocalOptions, model_file
+from llmctl.providers.local import Local, LocalOptions, draft_file, model_file
 from llmctl.providers.local_tools import CLOSE, OPEN, forced
+from llmctl.providers.speculative import DraftOptions, NgramOptions
 
 SAY_HI = [{"role": "user", "content": "Say hi."}]
 WEATHER = {
@@ -161,6 +162,62 @@ async def test_a_killed_child_is_back_within_seconds(local: Local) -> None:
     await up(local, within=20)
     assert local.child.pid != dead
     assert (await ask(local, call())).body.choices
+
+
+REPEAT = "Repeat exactly: the lamp burns low on the harbour wall, the boats lie still in the bay, the lamp burns low."
+
+
+@in_module
+@pytest.mark.parametrize("kind", ["ngram", "draft"])
+async def test_speculation_changes_no_answer(local: Local, kind: str) -> None:
+    packaged = str(model_file(None))
+    guessing: dict[str, NgramOptions | DraftOptions] = {
+        "ngram": NgramOptions(kind="ngram", max_tokens=4, min_match=2),
+        "draft": DraftOptions(kind="draft", model=packaged, max_tokens=3, min_probability=0.2),
+    }
+    provider = Local("guessing", LocalOptions(context=512, embedding_tokens=256, speculative=guessing[kind]))
+    this = call(messages=[{"role": "user", "content": REPEAT}], max_tokens=24, seed=1)
+    await provider.start()
+    await up(provider)
+    try:
+        expected, *answers = await asyncio.gather(ask(local, this), ask(provider, this), ask(provider, this))
+        assert [one.body.choices for one in answers] == [expected.body.choices] * 2
+        timings = json.loads(answers[0].raw)["timings"]
+        assert timings["draft_n"] >= timings["draft_n_accepted"] > 0
+        assert (await ask(provider, call("embedding", input="x"))).usage.prompt > 0
+        for made in (call(logprobs=True), call(top_logprobs=2), call("completion", prompt="x", logprobs=0)):
+            with pytest.raises(UpstreamUnsupported, match="no logprobs of guessed tokens"):
+                provider.request(made)
+        assert provider.request(call(logprobs=False, top_logprobs=None))
+    finally:
+        await provider.close()
+
+
+def test_a_draft_model_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
+    # llama.cpp would go on without guessing, and only its log would say so.
+    packaged = model_file(None)
+    data, name = packaged.read_bytes(), b"tokenizer.ggml.tokens"
+    begin = data.index(b"hegemon", data.index(name))
+    other = tmp_path / "draft.gguf"
+    other.write_bytes(data[:begin] + b"HEGEMON" + data[begin + 7 :])
+    draft = DraftOptions(kind="draft", model=str(other))
+    with pytest.raises(
+        ValueError, match=r"speculative.model: .*draft.gguf cannot guess for SmolLM2.*its token 30\d+ is"
+    ):
+        Local("here", LocalOptions(speculative=draft))
+    assert draft_file(DraftOptions(kind="draft", model=str(packaged)), packaged) == packaged
+
+
+def test_a_draft_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    packaged, wrong = model_file(None), tmp_path / "draft.gguf"
+    with pytest.raises(ValueError, match=r"speculative.model: cannot read .*No such file"):
+        draft_file(DraftOptions(kind="draft", model=str(wrong)), packaged)
+    wrong.write_bytes(b"PK\x03\x04")
+    with pytest.raises(ValueError, match=r"speculative.model: .*not a GGUF file"):
+        draft_file(DraftOptions(kind="draft", model=str(wrong)), packaged)
+    wrong.write_bytes(b"GGUF")
+    with pytest.raises(ValueError, match=r"speculative.model: .*is damaged"):
+        draft_file(DraftOptions(kind="draft", model=str(wrong)), packaged)
 
 
 PARENT = """
