@@ -1,18 +1,23 @@
-"""What compression costs, as JSON: `python bench/compress.py`. Ten seconds.
+"""What compression costs, as JSON: `python bench/compress.py`. Half a minute.
 
 Milliseconds of the thread's own CPU time for 10,000 characters, p50 and p99, by kind of document and by length:
 extraction to a third, finding the units alone, minification, and a whole request. `cold` texts are new each time, as in
 a gateway. The texts are those of ../shared/data/compression where that is, else sentences made up here. What is kept of
 answers and turns is measured by `llmctl compress bench`.
+
+`stage` is what the gateway's stage costs: microseconds for requests with nothing to compress (the median of batches),
+and milliseconds for one request asked again and again. `noise` is the ninth decile over the first of the same
+measurement: 1 on a quiet machine.
 """
 
+import asyncio
 import gzip
 import json
 import random
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import thread_time_ns
+from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
 from llmctl.compress.extract import compress
@@ -21,6 +26,12 @@ from llmctl.compress.options import ExtractiveOptions
 from llmctl.compress.payload import Extraction, compress_payload
 from llmctl.compress.rank import Ranker
 from llmctl.compress.units import blocks
+from llmctl.gateway.stages.compress import Compress, Plan
+from llmctl.model.exchange import Exchange
+from llmctl.model.json import JsonObject, encode
+from llmctl.model.record import Decision
+from llmctl.testing.clock import ManualClock
+from llmctl.testing.gateway import CollectingClient, exchange
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "compression"
 LENGTHS = (2_000, 10_000, 100_000)
@@ -62,6 +73,52 @@ def measured(call: Callable[[str], object], documents: Sequence[str]) -> dict[st
     return {"p50": round(costs[len(costs) // 2], 3), "p99": round(costs[int(0.99 * len(costs))], 3)}
 
 
+def arrived(model: str, messages: list[JsonObject], *, raw: bool = True) -> Exchange:
+    made = exchange(ManualClock())
+    made.requested_model, made.decision = model, Decision(model, "fixed", "named")
+    made.payload = {"model": model, "messages": messages}
+    made.raw = encode(made.payload) if raw else None
+    return made
+
+
+def spread(costs: list[float]) -> dict[str, float]:
+    costs.sort()
+    first, ninth = costs[len(costs) // 10], costs[9 * len(costs) // 10]
+    return {"p50": round(costs[len(costs) // 2], 3), "noise": round(ninth / first, 2)}
+
+
+async def staged(options: ExtractiveOptions, shorten: Extraction, text: str) -> dict[str, Any]:
+    """The stage as the gateway has it; wall time, as clients would wait."""
+    stage = Compress({"m": Plan(options, shorten)}, {"m": "openai"}, ManualClock().monotonic, print, print)
+    client = CollectingClient({})
+    short = [{"role": "user", "content": "What is the capital of France?"}]
+    nothing = {
+        "no plan": arrived("other", short),
+        "a short request": arrived("m", short),
+        "a short one, redacted": arrived("m", short, raw=False),
+        "a long system prompt": arrived("m", [{"role": "system", "content": text[:10_000]}, *short]),
+    }
+    found: dict[str, Any] = {}
+    for name, one in nothing.items():
+        costs = []
+        for _ in range(200):
+            started = perf_counter_ns()
+            for _ in range(500):
+                await stage.run(one, client)
+            costs.append((perf_counter_ns() - started) / 500 / 1e3)
+        found[f"{name}, us"] = spread(costs)
+    for length in (10_000, 50_000):  # on the loop, and in the stage's thread
+        costs = []
+        for _ in range(200):
+            one = arrived("m", [{"role": "user", "content": f"{text[:length]}\n\n{QUERY}"}])
+            started = perf_counter_ns()
+            await stage.run(one, client)
+            costs.append((perf_counter_ns() - started) / 1e6)
+            assert one.compression is not None
+        found[f"{length} characters, ms"] = spread(costs)
+    return found
+
+
 def main() -> None:
     texts = sentences()
     ranker = Ranker()
@@ -80,11 +137,13 @@ def main() -> None:
         "request": request,
     }
     rng = random.Random(1)
+    text = document("passages", 50_000, texts, rng)
     found: dict[str, Any] = {"unit": "ms for 10,000 characters", "data": str(DATA) if DATA.is_dir() else "made up"}
     for kind in ("passages", "paragraphs", "turns"):
         for length in LENGTHS:
             documents = [document(kind, length, texts, rng) for _ in range(RUNS)]
             found[f"{kind} {length}"] = {name: measured(call, documents) for name, call in calls.items()}
+    found["stage"] = asyncio.run(staged(options, shorten, text))
     json.dump(found, sys.stdout, indent=2)
     print()
 

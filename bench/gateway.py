@@ -7,20 +7,17 @@ JSON on stdout, progress on stderr. Exit codes: 0 every bar passed, 3 one did no
 
 import argparse
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
+from bench.rig.cached import cached
 from bench.rig.lifetime import soak, start
 from bench.rig.peers import comparison
 from bench.rig.plan import Plan, quick
-from bench.rig.processes import BenchFailed
-from bench.rig.report import Bar, Details, Noise, Section, commit, document, machine
+from bench.rig.report import Section
+from bench.rig.runner import Say, run
 from bench.rig.streaming import open_streams, streams
 from bench.rig.throughput import gateway, guarded, routed, upstream
 from bench.rig.upstreams import NGINX
@@ -31,6 +28,7 @@ SCENARIOS: dict[str, Callable[[Plan], Section]] = {
     "gateway": gateway,
     "guarded": guarded,
     "routed": routed,
+    "cached": cached,
     "streams": streams,
     "open_streams": open_streams,
     "start": start,
@@ -47,52 +45,16 @@ def main() -> int:
     chosen = given.only or [name for name in SCENARIOS if name != "soak" and not (given.quick and name == "comparison")]
     if given.soak and "soak" not in chosen:
         chosen.append("soak")
-    if not sys.platform.startswith("linux"):
-        print("processes are measured from /proc, which only Linux has", file=sys.stderr)
-        return 1
     if missing := needed(chosen):
         print(f"{' and '.join(missing)} not found; on Debian: apt-get install {' '.join(missing)}", file=sys.stderr)
         return 1
-    began = time.monotonic()
 
-    def say(what: str) -> None:
-        print(f"[{time.monotonic() - began:6.1f} s] {what}", file=sys.stderr, flush=True)
-
-    with tempfile.TemporaryDirectory(prefix="llmctl-bench-", dir=given.scratch) as scratch:
+    def plan(scratch: Path, say: Say) -> Plan:
         if given.quick:
-            plan = quick(Path(scratch), say, given.soak_seconds, given.peers)
-        else:
-            plan = Plan(Path(scratch), say, soak_seconds=given.soak_seconds, peers=given.peers)
-        return report(plan, chosen)
+            return quick(scratch, say, given.soak_seconds, given.peers)
+        return Plan(scratch, say, soak_seconds=given.soak_seconds, peers=given.peers)
 
-
-def report(plan: Plan, chosen: list[str]) -> int:
-    """Measure, print, judge. What could not be measured does not keep the rest from being told."""
-    facts: Details = {
-        "machine": machine(),
-        "commit": commit(),
-        "figures": FIGURES,
-    }
-    sections: dict[str, Details] = {}
-    bars: list[Bar] = []
-    failed = False
-    for name in chosen:
-        noise = Noise()
-        try:
-            section = SCENARIOS[name](plan)
-        except BenchFailed as error:
-            failed = True
-            plan.say(f"{name} failed: {error}")
-            sections[name] = {"failed": str(error)}
-        else:
-            sections[name] = {**section.document(), "noise": noise.document()}
-            bars += section.bars
-    found = msgspec.json.encode(document(sections, bars, facts))
-    print(msgspec.json.format(found, indent=2).decode())
-    for bar in bars:
-        if not bar.passed:
-            plan.say(f"below the bar: {bar.name} is {bar.value:,.1f} {bar.unit}, {bar.sense} {bar.bar:,} asked")
-    return 1 if failed else 0 if all(bar.passed for bar in bars) else 3
+    return run(plan, given.scratch, SCENARIOS, chosen, FIGURES)
 
 
 def needed(chosen: list[str]) -> list[str]:

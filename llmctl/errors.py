@@ -16,8 +16,10 @@
     │   ├── BodyTooLarge           413
     │   ├── Blocked                400; a policy does not let the request, or its answer, through
     │   └── RateLimited            429; over a limit, with the time to come back
+    │       └── OverBudget         429; the money is spent until the period ends
     ├── Unavailable                503; draining, or no candidate is up
     │   └── GuardFailed            503; a guard failed, and its policy blocks then
+    ├── NotCached                  504; only a cached answer would do, and there is none
     ├── ClientGone                 499; the client hung up (never sent, only recorded)
     └── UpstreamError              the provider's side went wrong
         ├── UpstreamConnectError   502; no connection
@@ -176,6 +178,13 @@ class RateLimited(RequestError):
         self.retryable = retry_after is not None
 
 
+class OverBudget(RateLimited):
+    """The budget's period has to end first, `retry_after` seconds from now. Named as OpenAI names it."""
+
+    code = "insufficient_quota"
+    type = "insufficient_quota"
+
+
 class Unavailable(LlmctlError):
     """Nothing can answer just now."""
 
@@ -187,6 +196,14 @@ class Unavailable(LlmctlError):
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class NotCached(LlmctlError):
+    """A cached answer was asked for or none (RFC 9111, only-if-cached), and there is none."""
+
+    http_status = 504
+    code = "not_cached"
+    type = "cache_error"
 
 
 class GuardFailed(Unavailable):

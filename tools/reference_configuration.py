@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from llmctl import providers, routing
+from llmctl import embedding, providers, routing
+from llmctl.compress.options import TABLE as COMPRESSION
 from llmctl.config.schema import Config
 from llmctl.config.section import Extension
 from llmctl.config.units import parse_bytes, parse_seconds
 from llmctl.gateway.build_routes import EXPERIMENTS
 from llmctl.gateway.hedge import HedgeOptions
+from llmctl.gateway.prices_options import PricesOptions
 from llmctl.gateway.resilience import ResilienceOptions
 from llmctl.routing.conditions import When
 
@@ -29,11 +31,14 @@ ENTRIES = {
     "Providers": "An entry of `providers` is",
     "Routing strategies": "An entry of `routes`, and of a route's `rules`, is what stands above for all of them, and",
     "Experiments": "A route's `experiment` is",
+    "Compression": "`compress`, of the gateway and of a route, is",
+    "Embedders": "`cache.semantic.embedder` is",
 }
 SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("Conditions", "routes.NAME.rules[].when", When),
     ("Hedging", "routes.NAME.hedge", HedgeOptions),
     ("Resilience", "resilience", ResilienceOptions),
+    ("Prices", "prices", PricesOptions),
 )
 PLAIN = {
     str: "text",
@@ -54,6 +59,8 @@ def configuration_reference() -> str:
         ("Providers", "providers.NAME", providers.TABLE),
         ("Routing strategies", "routes.NAME", routing.TABLE),
         ("Experiments", "routes.NAME.experiment", EXPERIMENTS),
+        ("Compression", "compress", COMPRESSION),
+        ("Embedders", "cache.semantic.embedder", embedding.TABLE),
     )
     for title, path, table in tables:
         kinds = ", ".join(f"`{kind}`" for kind in table)

@@ -42,17 +42,19 @@ class Served:
 
 
 @contextmanager
-def served(scratch: Path, upstream: int | None, *, workers: int = 1, preset: str = "none") -> Iterator[Served]:
+def served(
+    scratch: Path, upstream: int | None, *, workers: int = 1, preset: str = "none", **more: Any
+) -> Iterator[Served]:
     """A gateway before `upstream` (none: canned answers), with a key, metrics and records with redacted content.
 
-    `preset` is the guardrails'.
+    `preset` is the guardrails'; `more` are further sections of the configuration.
     """
     port = free_port()
     folder = scratch / f"llmctl-{port}"
     folder.mkdir()
     key, entry = new_key()
     config = folder / "gateway.yaml"
-    config.write_text(json.dumps(_config(folder, port, upstream, workers, entry, preset)))
+    config.write_text(json.dumps(_config(folder, port, upstream, workers, entry, preset) | more))
     begun = time.monotonic()
     command: Command = [LLMCTL, "serve", "--config", config]
     with process(command, folder, lambda: answers(port, "/readyz"), poll=0.002) as pid:

@@ -44,7 +44,7 @@ def gateway(plan: Plan) -> Section:
         wrk(mock.port, direct, connections=CONNECTIONS, seconds=1)
         for workers in (1, 2):
             plan.say(f"gateway, {workers} worker(s)")
-            details = _workers(plan, mock, workers, direct)
+            details = measured(plan, mock, workers, direct)
             section.details[f"workers_{workers}"] = details
             name = f"gateway errors, {workers} worker(s)"
             section.bars.append(Bar(name, details["errors"], "at most", 0, "requests"))
@@ -64,7 +64,7 @@ def guarded(plan: Plan) -> Section:
         for what, given in (("new_prompts", fresh), ("same_prompt", None)):
             for workers in (1, 2):
                 plan.say(f"balanced guardrails, {what.replace('_', ' ')}, {workers} worker(s)")
-                details = _workers(plan, mock, workers, direct, preset="balanced", given=given)
+                details = measured(plan, mock, workers, direct, preset="balanced", given=given)
                 section.details[f"{what}_workers_{workers}"] = details
                 section.bars.append(
                     Bar(f"guarded errors, {what}, {workers}", details["errors"], "at most", 0, "requests")
@@ -85,7 +85,7 @@ def routed(plan: Plan) -> Section:
         for what, given in (("new_prompts", prompts()), ("same_prompt", None)):
             for workers in (1, 2):
                 plan.say(f"complexity route, balanced guardrails, {what.replace('_', ' ')}, {workers} worker(s)")
-                details = _workers(plan, mock, workers, direct, preset="balanced", given=given, model=SMART)
+                details = measured(plan, mock, workers, direct, preset="balanced", given=given, model=SMART)
                 section.details[f"{what}_workers_{workers}"] = details
                 name = f"routed errors, {what}, {workers}"
                 section.bars.append(Bar(name, details["errors"], "at most", 0, "requests"))
@@ -118,7 +118,7 @@ def _bars(runs: list[Details], one: Details) -> list[Bar]:
     ]
 
 
-def _workers(
+def measured(
     plan: Plan,
     mock: Mock,
     workers: int,
@@ -127,12 +127,16 @@ def _workers(
     preset: str = "none",
     given: Sequence[str] | None = None,
     model: str = MODEL,
+    **more: Any,
 ) -> dict[str, Any]:
-    """Runs in turns with the upstream alone, so that the ratio is of neighbours in time."""
+    """Runs in turns with the upstream alone, so that the ratio is of neighbours in time.
+
+    `given` are prompts, in turn; `more` are further sections of the configuration.
+    """
     direct: list[Load] = []
     through: list[Load] = []
     cpu = mock_cpu = 0.0
-    with served(plan.scratch, mock.port, workers=workers, preset=preset) as it:
+    with served(plan.scratch, mock.port, workers=workers, preset=preset, **more) as it:
         lua = script(plan.scratch, f"gateway-{workers}", model, it.authorization, given)
         idle = rss_mb(it.pid)
         warm_up(it, lua)

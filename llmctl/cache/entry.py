@@ -29,7 +29,8 @@ class Entry(Struct, frozen=True, array_like=True, gc=False):
 
     `ttl` and `stale` are seconds: so long it is fresh, and so long after that it may still be served while a new one is
     fetched, or where none can be had. `text` and `vector` (little-endian float16) are the request's, for finding it by
-    meaning; empty where that is not wanted. `policy` is the digest of the configuration whose guards passed it.
+    meaning; empty where that is not wanted. `policy` is the digest of what its guards, models and routes were; `route`
+    the name that was asked for. What a policy has learnt is kept as an entry too, whose operation is "policy".
     """
 
     key: bytes
@@ -46,6 +47,7 @@ class Entry(Struct, frozen=True, array_like=True, gc=False):
     usage: Usage = NO_USAGE
     text: str = ""
     vector: bytes = b""
+    route: str = ""
 
     def age(self, now: float) -> float:
         """Seconds since it was made; 0 where clocks disagree."""

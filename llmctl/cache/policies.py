@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from random import Random
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from llmctl.cache.bounds import Certificate
 from llmctl.cache.evidence import Neighbour
@@ -53,6 +53,15 @@ class Report(Struct, frozen=True):
     modelled: float | None = None
     expected: float | None = None
     refuted: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """For JSON: every figure, and the bound that stands."""
+        return {**structs.asdict(self), "bound": self.bound}
+
+    @property
+    def bound(self) -> float | None:
+        """The bound that stands: the modelled one until audits have refuted it; None where nothing bounds anything."""
+        return self.certified if self.modelled is None or self.refuted else self.modelled
 
 
 class Policy(Protocol):

@@ -84,6 +84,11 @@ class Semantic:
         """Keep the model's answer, stored under `key`, to be found from now on; its entry."""
         return self._put(match.partition, key, match.text, match.vector, group)
 
+    def trim(self, most: int) -> None:
+        """Forget the entries that were added longest ago, down to so many."""
+        while len(self._items) > most:
+            self.remove(next(iter(self._items)))
+
     def restore(self, entries: Iterable[Entry]) -> int:
         """Take up entries that were kept from before; how many had a vector. Each begins as a group of its own."""
         taken = 0

@@ -1,20 +1,28 @@
 """Kept answers: memory in front, disk behind. What is looked up is never another tenant's, nor past its time."""
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
 from llmctl.cache.entry import Codec, Entry
 from llmctl.cache.memory import Memory
-from llmctl.cache.store_disk import DiskStore, Warn
 from llmctl.clock import Clock
 from llmctl.errors import StoreError
 
+if TYPE_CHECKING:
+    from llmctl.cache.store_disk import DiskStore, Warn
+
 T = TypeVar("T")
+
+MOST_WAITING = 1_000  # entries for the disk
+BATCH = 200  # entries, some milliseconds of the disk's thread
+TELL_EVERY = 60.0  # seconds between two warnings
 
 
 class Found(Struct, frozen=True, gc=False):
@@ -40,23 +48,33 @@ class Store:
     A disk that fails is no outage: `warn` is told, and memory goes on alone for that call.
     """
 
-    def __init__(self, memory: int, clock: Clock, warn: Warn) -> None:
+    def __init__(self, memory: int, clock: Clock, warn: "Warn") -> None:
         """`memory` in bytes. Without `open` nothing is kept on disk."""
         self._memory = Memory(memory)
         self._now = clock.wall
         self._warn = warn
+        self._told = -TELL_EVERY
+        self._monotonic = clock.monotonic
         self._removals = 0
+        self._writing: deque[Entry] = deque()
+        self._submitted = False
+        self._known: set[bytes] = set()  # keys that are on disk, or were: no thread is asked about others
+        self._place = 0
+        self.unwritten = 0
         self._disk: DiskStore | None = None
         self._thread: ThreadPoolExecutor | None = None
 
-    async def open(self, folder: Path, limit: int, codec: Codec) -> None:
-        """Keep entries in this folder too, up to `limit` bytes. Raises StoreError where it cannot be used."""
+    async def open(self, folder: Path, limit: int, codec: Codec, *, guest: bool = False) -> None:
+        """Keep entries in this folder too, up to `limit` bytes; `guest` as of DiskStore. Raises StoreError."""
+        from llmctl.cache.store_disk import DiskStore  # diskcache is imported only where there is a disk
+
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="llmctl-cache")
         try:
-            self._disk = await self._run(lambda: DiskStore(folder, limit, codec, self._warn))
+            self._disk = await self._run(lambda: DiskStore(folder, limit, codec, self._warn, guest=guest))
         except StoreError:
             await self.close()
             raise
+        await self.look_round(anew=True)
 
     def peek(self, key: bytes, tenant: str) -> Found | None:
         """What memory has, without waiting."""
@@ -64,8 +82,11 @@ class Store:
         return None if entry is None or entry.tenant != tenant else self._fit(entry)
 
     async def get(self, key: bytes, tenant: str) -> Found | None:
-        """What memory or else the disk has; the latter is then in memory too."""
-        if (found := self.peek(key, tenant)) is not None or (disk := self._disk) is None:
+        """What memory or else the disk has; the latter is then in memory too.
+
+        What another process has put there is known after `look_round`.
+        """
+        if (found := self.peek(key, tenant)) is not None or (disk := self._disk) is None or key not in self._known:
             return found
         removals = self._removals
         entry = await self._try(lambda: disk.get(key, tenant), None)
@@ -74,11 +95,37 @@ class Store:
         self._memory.put(entry)
         return found
 
+    def keep(self, entry: Entry) -> None:
+        """Keep an entry: in memory at once, on disk soon. Where the disk is far behind, not on disk."""
+        self._memory.put(entry)
+        disk, thread = self._disk, self._thread
+        if disk is None or thread is None:
+            return
+        if len(self._writing) >= MOST_WAITING:
+            self.unwritten += 1
+            return
+        self._known.add(entry.key)
+        self._writing.append(entry)
+        if not self._submitted:
+            self._submitted = True
+            thread.submit(self._write, disk)
+
     async def put(self, entry: Entry) -> None:
-        """Keep an entry: in memory at once, then on disk."""
+        """The same, and wait until it is on disk."""
         self._memory.put(entry)
         if (disk := self._disk) is not None:
-            await self._try(lambda: disk.put(entry), None)
+            self._known.add(entry.key)
+            await self._try(lambda: disk.put([entry]), None)
+
+    async def look_round(self, *, anew: bool = False) -> None:
+        """Learn which keys others have put on this disk; `anew` also forgets those that are gone."""
+        if (disk := self._disk) is None:
+            return
+        nothing: tuple[list[bytes], int] = ([], self._place)
+        keys, self._place = await self._try(lambda: disk.keys(0 if anew else self._place), nothing)
+        if anew:
+            self._known = {entry.key for entry in list(self._writing)}
+        self._known.update(keys)
 
     async def remove(self, key: bytes) -> None:
         """Forget an entry."""
@@ -92,20 +139,42 @@ class Store:
         self._removals += 1
         before = len(self._memory)
         self._memory.clear(tenant)
+        if tenant is None:
+            self._known.clear()
         gone = before - len(self._memory)
         disk = self._disk
         return gone if disk is None else await self._run(lambda: disk.purge(tenant))
 
-    async def entries(self) -> list[Entry]:
-        """Everything that may still be served, without `raw` where it is on disk: to make the semantic index anew."""
+    async def entries(self, with_raw: Callable[[Entry], bool] = lambda entry: False) -> list[Entry]:
+        """Everything that may still be served, to make the semantic index anew.
+
+        From the disk, where there is one, and then without `raw`, but for entries that `with_raw` says yes to.
+        """
         disk, now = self._disk, self._now()
-        kept = list(self._memory) if disk is None else await self._run(disk.entries)
+        kept: list[Entry] = list(self._memory) if disk is None else []
+        if disk is not None:
+            async for some in self._batches(disk):
+                kept += await self._try(partial(disk.entries, some, with_raw), list[Entry]())
         return [entry for entry in kept if entry.state(now) != "dead"]
 
     async def expire(self) -> int:
         """Remove from disk what may no longer be served; how many entries that were."""
-        disk, now = self._disk, self._now()
-        return 0 if disk is None else await self._try(lambda: disk.expire(now), 0)
+        disk, now, gone = self._disk, self._now(), 0
+        if disk is not None:
+            async for some in self._batches(disk):
+                gone += await self._try(partial(disk.expire, some, now), 0)
+        return gone
+
+    async def _batches(self, disk: "DiskStore") -> AsyncIterator[list[bytes]]:
+        """All keys, so many at a time that lookups in between need not wait long."""
+        keys = await self._try(disk.every_key, list[bytes]())
+        for start in range(0, len(keys), BATCH):
+            yield keys[start : start + BATCH]
+
+    @property
+    def in_memory(self) -> tuple[int, int]:
+        """Entries, and their bytes."""
+        return len(self._memory), self._memory.bytes
 
     async def stats(self) -> Stats:
         """What is kept."""
@@ -128,9 +197,22 @@ class Store:
         now = self._now()
         state = entry.state(now)
         if state == "dead":
-            self._memory.remove(entry.key)
+            if self._memory.get(entry.key) is entry:  # there may be a newer one by now
+                self._memory.remove(entry.key)
             return None
         return Found(entry, entry.age(now), state == "stale")
+
+    def _write(self, disk: "DiskStore") -> None:
+        """In the thread: everything that waits by now, in one transaction."""
+        self._submitted = False  # first: what comes from now on submits anew
+        waiting = []
+        while self._writing:
+            waiting.append(self._writing.popleft())
+        try:
+            if waiting:
+                disk.put(waiting)
+        except StoreError as error:
+            self._tell(error)
 
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
@@ -139,5 +221,12 @@ class Store:
         try:
             return await self._run(call)
         except StoreError as error:
-            self._warn(error.message)
+            self._tell(error)
             return instead
+
+    def _tell(self, error: StoreError) -> None:
+        """A disk that fails does so at every request; that is worth a line a minute."""
+        now = self._monotonic()
+        if now - self._told >= TELL_EVERY:
+            self._told = now
+            self._warn(error.message)

@@ -5,7 +5,7 @@ that somebody else wrote could make it run code, or read and remove files anywhe
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -56,12 +56,16 @@ class BytesDisk(Disk):  # type: ignore[misc]
 class DiskStore:
     """Blocking: for one thread. Every method raises StoreError where the disk fails: full, locked, taken away."""
 
-    def __init__(self, folder: Path, limit: int, codec: Codec, warn: Warn) -> None:
-        """`limit` in bytes, within some pages. A database that cannot be read is set aside, and a new one begun."""
+    def __init__(self, folder: Path, limit: int, codec: Codec, warn: Warn, *, guest: bool = False) -> None:
+        """`limit` in bytes, within some pages. A database that cannot be read is set aside, and a new one begun.
+
+        A `guest` leaves entries alone that it cannot read: they may be sealed with a secret that it does not know.
+        """
         self.folder = folder.absolute()
         self._limit = limit
         self._codec = codec
         self._warn = warn
+        self._guest = guest
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._cache = self._opened()
@@ -75,23 +79,37 @@ class DiskStore:
             return None if data is None else self._read(key, data, tenant)
         return None
 
-    def put(self, entry: Entry) -> None:
-        """Keep an entry; the longest kept leave when there are too many bytes. One over a quarter is not kept."""
-        data = self._codec.encode(entry)
-        if len(data) > self._limit // 4:
-            return
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Keep entries; the longest kept leave when there are too many bytes. One over a quarter is not kept."""
+        with self._failing(), self._cache.transact():  # one transaction for all: half of what an entry costs
+            for entry in entries:
+                data = self._codec.encode(entry)
+                if len(data) <= self._limit // 4:
+                    self._cache.set(entry.key, data, tag=entry.tenant)
+
+    def keys(self, after: int = 0) -> tuple[list[bytes], int]:
+        """Keys that came after a place, anybody's, and the place up to which these are."""
         with self._failing():
-            self._cache.set(entry.key, data, tag=entry.tenant)
+            rows = self._cache._sql("SELECT rowid, key FROM Cache WHERE rowid > ? AND raw = 1", (after,)).fetchall()
+            return [bytes(key) for _, key in rows], max([after, *(row for row, _ in rows)])
+        return [], 0
 
     def remove(self, key: bytes) -> None:
         """Forget a key, if it is there."""
         with self._failing():
             self._cache.delete(key)
 
-    def entries(self) -> list[Entry]:
-        """Every readable entry, without its `raw`; what is not readable is set aside."""
+    def every_key(self) -> list[bytes]:
+        """All keys; those that are not ours are empty."""
         with self._failing():
-            return [msgspec.structs.replace(entry, raw=b"") for entry in self._entries()]
+            return list(self._cache.iterkeys())
+        return []
+
+    def entries(self, keys: Iterable[bytes], with_raw: Callable[[Entry], bool]) -> list[Entry]:
+        """Their entries, without `raw` unless `with_raw` wants it; what is not readable is set aside."""
+        with self._failing():
+            found = self._entries(keys)
+            return [entry if with_raw(entry) else msgspec.structs.replace(entry, raw=b"") for entry in found]
         return []
 
     def purge(self, tenant: str | None = None) -> int:
@@ -100,10 +118,10 @@ class DiskStore:
             return int(self._cache.clear() if tenant is None else self._cache.evict(tenant))
         return 0
 
-    def expire(self, now: float) -> int:
-        """Remove what may no longer be served; how many that were."""
+    def expire(self, keys: Iterable[bytes], now: float) -> int:
+        """Remove what of them may no longer be served; how many that were."""
         with self._failing():
-            dead = [entry.key for entry in self._entries() if entry.state(now) == "dead"]
+            dead = [entry.key for entry in self._entries(keys) if entry.state(now) == "dead"]
             for key in dead:
                 self._cache.delete(key)
             return len(dead)
@@ -159,8 +177,8 @@ class DiskStore:
             self._move_database(error)
             self._cache = self._open()
 
-    def _entries(self) -> Iterator[Entry]:
-        for key in list(self._cache.iterkeys()):
+    def _entries(self, keys: Iterable[bytes]) -> Iterator[Entry]:
+        for key in keys:
             data = self._cache.get(key) if key else b""
             if data is not None and (entry := self._read(key, data, None)) is not None:
                 yield entry
@@ -179,7 +197,8 @@ class DiskStore:
             if found.fault == "tenant":
                 self._warn(f"{self.folder}: entry {key.hex()}: {found.message}; not served")
                 return None
-            self._set_aside(key, data, found)
+            if not self._guest:
+                self._set_aside(key, data, found)
             return None
 
     def _set_aside(self, key: bytes, data: bytes, found: Unreadable) -> None:

@@ -1,16 +1,15 @@
 """`llmctl cache`: bench, stats, purge."""
 
-import gzip
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from llmctl.commands.options import JsonOption, print_json
+from llmctl.commands.options import ConfigOption, JsonOption, print_json
+from llmctl.commands.rows import read_rows
 from llmctl.errors import CheckFailed, UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def bench(
     if guarantee not in ("modelled", "certified"):
         raise UsageError(f"--guarantee {guarantee}: give modelled or certified")
     plans = _plans(0.02 if max_error is None else max_error, threshold, guarantee, audit)
-    found = list(_read(data, never))
+    found = list(read_rows(data, lambda raw: _row(raw, never)))
     if len(found) < 2:
         raise UsageError(f"{data}: has {len(found)} rows; give at least two, better thousands")
     results = _measured(found, plans, range(seeds), rows, quiet=json)
@@ -84,8 +83,12 @@ def bench(
 
 
 @app.command()
-def stats(folder: FolderArgument, json: JsonOption = False) -> None:
-    """What a cache's folder holds, by tenant and by age. The gateway may be running."""
+def stats(folder: FolderArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """What a cache's folder holds, by tenant and by age, and the error bound of each route. The gateway may be running.
+
+    Bounds are as of the last saving, which is every minute; /metrics has them as they are.
+    """
+    from llmctl.cache import learnt
     from llmctl.clock import SystemClock
 
     now = SystemClock().wall()
@@ -94,22 +97,37 @@ def stats(folder: FolderArgument, json: JsonOption = False) -> None:
         kept = await store.stats()
         tenants: dict[str, int] = {}
         fresh = vectors = 0
-        for entry in await store.entries():
+        policies: list[dict[str, Any]] = []
+        readable = 0
+        for entry in await store.entries(with_raw=lambda entry: entry.operation == learnt.OPERATION):
+            readable += 1
+            if entry.operation == learnt.OPERATION:
+                if (found := learnt.report(entry)) is not None:
+                    policies.append({"tenant": entry.tenant, "route": entry.route, **found.told()})
+                continue
             tenants[entry.tenant] = tenants.get(entry.tenant, 0) + 1
             fresh += entry.state(now) == "fresh"
             vectors += bool(entry.vector)
-        shape = {"entries": kept.disk_entries, "bytes": kept.disk_bytes, "fresh": fresh, "semantic": vectors}
-        return {"folder": str(folder), **shape, "tenants": dict(sorted(tenants.items()))}
+        shape = {"entries": (kept.disk_entries or 0) - len(policies), "bytes": kept.disk_bytes, "readable": readable}
+        shape |= {"fresh": fresh, "semantic": vectors}
+        return {"folder": str(folder), **shape, "tenants": dict(sorted(tenants.items())), "policies": policies}
 
-    told = _with_store(folder, look)
+    told = _with_store(folder, look, _secret(config))
     if json:
         print_json(told)
         return
+    if told["entries"] and not told["readable"]:
+        print("none of them can be read or served; where `cache.secret` is set, name the file with -c", file=sys.stderr)
     print(
         f"{told['entries']} entries, {told['bytes']:,} bytes; {told['fresh']} fresh, {told['semantic']} with a vector"
     )
     for tenant, count in told["tenants"].items():
         print(f"  {tenant:<24} {count}")
+    for one in told["policies"]:
+        print(
+            f"  {one['tenant']} {one['route']}: {one['hits']} hits of {one['requests']} requests, "
+            f"{one['wrong_audits']} of {one['audits']} audits wrong; false hits at most {one['bound']:.2%} of requests"
+        )
 
 
 @app.command()
@@ -117,6 +135,7 @@ def purge(
     folder: FolderArgument,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's answers.")] = None,
     expired: Annotated[bool, typer.Option("--expired", help="Only what may no longer be served.")] = False,
+    config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Remove answers from a cache's folder. A running gateway keeps what it has in memory."""
@@ -126,14 +145,25 @@ def purge(
     async def remove(store: "Store") -> int:
         return await (store.expire() if expired else store.purge(tenant))
 
-    gone = _with_store(folder, remove)
+    gone = _with_store(folder, remove, _secret(config))
     if json:
         print_json({"folder": str(folder), "removed": gone})
     else:
         print(f"removed {gone} entries")
 
 
-def _with_store(folder: Path, use: "Callable[[Store], Any]") -> Any:
+def _secret(config: Path | None) -> bytes:
+    """What entries are sealed with, by the configuration that was named."""
+    if config is None:
+        return b""
+    from llmctl.config.load import load
+    from llmctl.config.secrets import Environment
+
+    cache = load(config, Environment.of_process()).config.cache
+    return (cache.secret or "").encode() if cache is not None else b""
+
+
+def _with_store(folder: Path, use: "Callable[[Store], Any]", secret: bytes = b"") -> Any:
     import asyncio
 
     from llmctl.cache.entry import Codec
@@ -146,7 +176,7 @@ def _with_store(folder: Path, use: "Callable[[Store], Any]") -> Any:
 
     async def run() -> Any:
         store = Store(0, SystemClock(), lambda said: print(f"warning: {said}", file=sys.stderr))
-        await store.open(folder, 1 << 62, Codec())
+        await store.open(folder, 1 << 62, Codec(secret), guest=True)
         try:
             return await use(store)
         finally:
@@ -229,32 +259,9 @@ def _interval(found: dict[str, float]) -> str:
     return f"{found['low']:.2%} to {found['high']:.2%}"
 
 
-def _read(path: Path, never: str) -> "Iterator[Row]":
-    try:
-        with _opened(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    try:
-                        yield _row(json.loads(line), never)
-                    except (ValueError, RecursionError) as error:
-                        what = "is not JSON" if isinstance(error, json.JSONDecodeError) else error
-                        raise UsageError(f"{path}:{number}: {what}") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise UsageError(f"{path}: cannot be read: {said}") from None
-
-
-def _opened(path: Path) -> TextIO:
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8")
-
-
-def _row(raw: Any, never: str) -> "Row":
+def _row(raw: dict[str, Any], never: str) -> "Row":
     from llmctl.cache.measure import Row
 
-    if not isinstance(raw, dict):
-        raise ValueError("is not an object")
     text = next((raw[name] for name in TEXTS if isinstance(raw.get(name), str)), None)
     if text is None:
         raise ValueError(f"give a string as {', '.join(TEXTS[:-1])} or {TEXTS[-1]}")

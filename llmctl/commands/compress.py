@@ -1,16 +1,16 @@
 """`llmctl compress`: bench."""
 
-import gzip
-import json as jsonlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from llmctl.clock import SystemClock
 from llmctl.commands.options import JsonOption, print_json
+from llmctl.commands.rows import read_rows
 from llmctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -175,39 +175,17 @@ def read(path: Path, limit: int | None) -> "tuple[list[Question], list[Meeting]]
     from llmctl.compress.measure import Question
 
     questions, meetings = [], []
-    try:
-        with _opened(path) as opened:
-            for number, line in enumerate(opened, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = _row(jsonlib.loads(line))
-                except (ValueError, RecursionError) as error:
-                    what = "is not JSON" if isinstance(error, jsonlib.JSONDecodeError) else error
-                    raise UsageError(f"{path}:{number}: {what}") from None
-                if isinstance(row, Question):
-                    questions.append(row)
-                else:
-                    meetings.append(row)
-                if limit is not None and len(questions) + len(meetings) >= limit:
-                    break
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise UsageError(f"{path}: cannot be read: {said}") from None
+    for row in islice(read_rows(path, _row), limit):
+        if isinstance(row, Question):
+            questions.append(row)
+        else:
+            meetings.append(row)
     if not questions and not meetings:
         raise UsageError(f"{path}: has no rows; {SHAPES}")
     return questions, meetings
 
 
-def _opened(path: Path) -> TextIO:
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rt", encoding="utf-8") if zipped else path.open(encoding="utf-8")
-
-
-def _row(raw: Any) -> "Question | Meeting":
-    if not isinstance(raw, dict):
-        raise ValueError("is not an object")
+def _row(raw: dict[str, Any]) -> "Question | Meeting":
     try:
         if "meeting_transcripts" in raw:
             return _meeting(raw)

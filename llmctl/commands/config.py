@@ -56,8 +56,11 @@ def show(
 def schema() -> None:
     """Print the JSON Schema of gateway.yaml, for completion and checking in editors."""
     # Kinds are imported for this alone: the other commands need none of them.
+    from llmctl.compress.options import TABLE as COMPRESSION
+    from llmctl.embedding import TABLE as EMBEDDERS
     from llmctl.gateway.build_routes import EXPERIMENTS
     from llmctl.gateway.hedge import HedgeOptions
+    from llmctl.gateway.prices_options import PricesOptions
     from llmctl.gateway.resilience import ResilienceOptions
     from llmctl.providers import TABLE as PROVIDERS
     from llmctl.routing import TABLE as STRATEGIES
@@ -71,8 +74,16 @@ def schema() -> None:
                 "routes": strategies,
                 "routes.rules": strategies,
                 "routes.experiment": EXPERIMENTS,
+                "compress": COMPRESSION,
+                "routes.compress": COMPRESSION,
+                "cache.semantic.embedder": {kind: embedder.Options for kind, embedder in EMBEDDERS.items()},
             },
-            {"routes.rules.when": When, "routes.hedge": HedgeOptions, "resilience": ResilienceOptions},
+            {
+                "routes.rules.when": When,
+                "routes.hedge": HedgeOptions,
+                "resilience": ResilienceOptions,
+                "prices": PricesOptions,
+            },
         )
     )
 

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from llmctl.clock import SystemClock
+from llmctl.commands.cost_budgets import budgets
 from llmctl.commands.options import JsonOption, print_json
+from llmctl.commands.traces import filter_of
 from llmctl.errors import CheckFailed, UsageError
 from llmctl.gateway.prices import PROVIDER_IDS, Priced, price_list
 from llmctl.model.pricing import Price, Tier
@@ -21,9 +23,10 @@ from llmctl.reports.ledger import Ledger, open_ledger
 from llmctl.reports.report import Asked, Report, report
 from llmctl.reports.series import Forecast, Refused
 from llmctl.reports.text import dollars, plain, table
-from llmctl.telemetry.reader import Filter, parse_when
+from llmctl.telemetry.reader import Filter
 
-app = typer.Typer(help="What records cost: report, forecast, reconcile.", no_args_is_help=True)
+app = typer.Typer(help="What records cost: report, forecast, reconcile; and budgets.", no_args_is_help=True)
+app.command("budgets")(budgets)
 
 TracesOption = Annotated[Path, typer.Option("--traces", metavar="DIR", help="Folder of the record store.")]
 SinceOption = Annotated[
@@ -53,7 +56,10 @@ def report_(
         int, typer.Option("--limit", "-n", min=1, help="Groups in a table or a page; the others are one line.")
     ] = 50,
     baseline: Annotated[
-        str | None, typer.Option(metavar="KIND/MODEL", help="Savings against always asking it, as openai/gpt-4o.")
+        str | None,
+        typer.Option(
+            metavar="KIND/MODEL", help="Savings against always asking it, as openai/gpt-4o; with --config also a name."
+        ),
     ] = None,
     baseline_price: Annotated[
         str | None,
@@ -61,13 +67,16 @@ def report_(
             metavar="PRICES", help="Its prices in $ per million tokens: input=2.5,output=10,cached_read=1.25."
         ),
     ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Configuration whose models and prices --baseline may name.")
+    ] = None,
     account: Annotated[str, typer.Option(help="BillingAccountId of --format focus.")] = "llmctl",
     json: JsonOption = False,
 ) -> None:
     """What was used and what it cost. Unpriced requests are counted, never added up as nothing."""
     wanted = _period(since, until)
     fmt = "json" if json else fmt
-    against = _baseline(baseline, baseline_price)
+    against = _baseline(baseline, baseline_price, config)
     names = tuple(dict.fromkeys(name for name in (part.strip() for part in by.split(",")) if name))
     with _reading(traces) as db:
         if fmt == "focus":
@@ -147,14 +156,7 @@ def reconcile_(
 
 
 def _period(since: str | None, until: str | None) -> Filter:
-    now = SystemClock().wall()
-    times: list[float | None] = []
-    for name, text in (("since", since), ("until", until)):
-        try:
-            times.append(None if text is None else parse_when(text, now))
-        except ValueError as error:
-            raise UsageError(f"--{name}: {error}") from None
-    return Filter(times[0], times[1])
+    return filter_of(since, until, None, None, None, None)
 
 
 @contextmanager
@@ -175,20 +177,34 @@ def _focus(traces: Path, db: Database, wanted: Filter, account: str) -> None:
         print(f"warning: {found.unpriced} unpriced requests have no row: FOCUS has no unknown cost", file=sys.stderr)
 
 
-def _baseline(baseline: str | None, prices: str | None) -> tuple[str, Price] | None:
-    """The declared baseline and its price, out of the option or the price list. Raises UsageError."""
+def _baseline(baseline: str | None, prices: str | None, config: Path | None) -> tuple[str, Price] | None:
+    """The declared baseline and its price, out of the option, the configuration or the price list. Raises UsageError.
+
+    A name of the configuration's has the price its requests are charged, `prices` included.
+    """
     if baseline is None:
         if prices:
             raise UsageError("--baseline-price: say whose it is with --baseline MODEL")
         return None
     if prices:
         return baseline, _given(prices)
+    if config is not None and (price := _configured(config, baseline)) is not None:
+        return baseline, price
     kind, _, model = baseline.partition("/")
     found = price_list({baseline: Priced(kind, None, model)}, SystemClock()).of(baseline) if model else None
     if found is None:
         kinds = ", ".join(f"{kind}/…" for kind in PROVIDER_IDS)
         raise UsageError(f"--baseline {baseline}: no price is known ({kinds}); give it with --baseline-price")
     return baseline, found
+
+
+def _configured(path: Path, name: str) -> Price | None:
+    # All of the gateway is imported, which no other report needs.
+    from llmctl.config.load import load
+    from llmctl.config.secrets import Environment
+    from llmctl.gateway.build import prices_of
+
+    return prices_of(load(path, Environment.of_process()), SystemClock()).of(name)
 
 
 def _given(prices: str) -> Price:

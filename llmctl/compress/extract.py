@@ -34,7 +34,7 @@ Count = Callable[[str], int]
 
 def estimate(text: str) -> int:
     """Tokens of a text, at four bytes each: no tokenizer is needed, and every model's is near it for English."""
-    return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4
+    return ((len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))) + 3) // 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """White space that means nothing, taken out: what is left says the same, byte for byte within strings and words."""
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
-from llmctl.compress.units import Kind, blocks
+from llmctl.compress.units import Kind, Unit, blocks
 from llmctl.model.json import UNDECODABLE, decode
 
-_RUN = re.compile(r"(?<=\S)[ \t]{2,}(?=\S)")
-_ALIGNED = re.compile(r"[^\s.!?:;,] {2,}\S|\S {3,}\S")
+# Both begin with the space, which a search finds at once, and look back at what stands before it.
+_RUN = re.compile(r"[ \t](?<=\S[ \t])[ \t]+(?=\S)")
+_ALIGNED = re.compile(r" (?<=[^\s.!?:;,] ) +\S| (?<=\S ) {2,}\S")
 _LITERAL = re.compile(r"[`\"=<>{}\\|]")  # a line that quotes something, or may be code all the same
 _IDLE = re.compile(r"[ \t]{2}|[ \t]\n|\n\n\n|[ \t\n]\Z|^[ \t]*[{\[]", re.MULTILINE)
 _TEXT: frozenset[Kind] = frozenset({"prose", "passage", "item", "turn", "heading"})
@@ -34,16 +36,19 @@ def minify_json(text: str) -> str | None:
         return None
 
 
-def minify_text(text: str) -> str:
+def minify_text(text: str, found: Sequence[Unit] | None = None) -> str:
     """The text without runs of spaces, trailing spaces and more than one blank line, outside of code and tables.
 
     Words, their order, line breaks, paragraphs and indentation stay. Left as they are: columns aligned by spaces, lines
     that quote something, Markdown's hard breaks (two spaces at a line's end), text with carriage returns. JSON within
-    the text is written shortest.
+    the text is written shortest. `found` are the text's blocks where they are known.
     """
     if "\r" in text or not _IDLE.search(text):
         return text
-    return "".join([_block(text[unit.start : unit.end], unit.kind) for unit in blocks(text)]) or text
+    return (
+        "".join([_block(text[unit.start : unit.end], unit.kind) for unit in (blocks(text) if found is None else found)])
+        or text
+    )
 
 
 def _block(text: str, kind: Kind) -> str:
@@ -54,7 +59,7 @@ def _block(text: str, kind: Kind) -> str:
     if kind == "json":
         return (minify_json(body) or body) + wide
     lines = body.split("\n")
-    if kind not in _TEXT or sum(1 for line in lines if _ALIGNED.search(line)) > 1:
+    if kind not in _TEXT or sum(1 for line in lines if "  " in line and _ALIGNED.search(line)) > 1:
         return text
     hard = "  " if wide == "\n" and after.startswith("  ") else ""
     return "\n".join([_line(line) for line in lines]) + hard + wide
@@ -63,4 +68,5 @@ def _block(text: str, kind: Kind) -> str:
 def _line(line: str) -> str:
     kept = line.rstrip(" \t")
     hard = "  " if kept and line[len(kept) :].startswith("  ") else ""
-    return (kept if _LITERAL.search(kept) else _RUN.sub(" ", kept)) + hard
+    wide = "  " in kept or "\t" in kept  # spares most lines both patterns
+    return (_RUN.sub(" ", kept) if wide and not _LITERAL.search(kept) else kept) + hard

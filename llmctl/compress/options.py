@@ -12,7 +12,8 @@ def _pattern(text: str) -> str:
     try:
         _compiled(text)
     except re2.error as error:
-        raise ValueError(f"{text!r} is no regular expression of RE2: {error}") from None
+        why = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
+        raise ValueError(f"{text!r} is no regular expression of RE2: {why}") from None
     return text
 
 
@@ -41,8 +42,9 @@ class MinifyOptions(BaseModel):
     min_tokens: int = Field(50, ge=0, description="A text of fewer tokens is left alone.")
     history: bool = Field(
         False,
-        description="Earlier user messages too, each by its own question. Leave it off where few-shot examples are "
-        "sent as messages: they look the same.",
+        description="Earlier user messages too, each by its own question: they come out as they did when they "
+        "were the last, as prompt caches want it. Leave it off where few-shot examples are sent as messages: they look "
+        "the same.",
     )
 
 
@@ -91,6 +93,13 @@ class LinguaOptions(ExtractiveOptions):
     max_tokens: int = Field(512, ge=8, le=131_072, description="Of the model; longer texts go in so many at a time.")
     keep_label: int = Field(1, ge=0, le=1, description="Which of the model's two outputs means keep.")
 
+
+TABLE: dict[str, type[MinifyOptions]] = {
+    "minify": MinifyOptions,
+    "extractive": ExtractiveOptions,
+    "llmlingua": LinguaOptions,
+}
+"""Every kind's options."""
 
 Options = Annotated[MinifyOptions | ExtractiveOptions | LinguaOptions, Field(discriminator="kind")]
 

@@ -2,7 +2,7 @@
 
 Volatile is what was put there for this request: tool results, passages marked as such in a user message, and a long
 document that a user message asks about. Never touched: system prompts, assistant turns, tool definitions, the question
-and the instructions around a document, code, JSON beyond its white space, messages up to the last `cache_control`, and
+and the instructions around a document, code, JSON beyond its white space, messages up to the last mark of `prefix`, and
 messages the caller says are stable. Few-shot examples look like earlier turns, so earlier user messages are left alone
 unless `history` is set; earlier tool results are not examples.
 
@@ -13,11 +13,13 @@ provider has cached of the conversation so far is still its beginning at the nex
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, NamedTuple, Protocol
 
 from llmctl.compress.extract import Count, compress, estimate
-from llmctl.compress.minify import minify, minify_json
+from llmctl.compress.minify import minify_json, minify_text
 from llmctl.compress.options import ExtractiveOptions, MinifyOptions, Source
+from llmctl.compress.prefix import marked
 from llmctl.compress.rank import Ranker, terms
 from llmctl.compress.units import blocks, is_code
 from llmctl.model.json import JsonObject
@@ -95,7 +97,7 @@ class Applied:
 class Shortener(Protocol):
     """What makes a document shorter for a question: extraction here, a model elsewhere."""
 
-    def __call__(self, document: str, query: str) -> str:
+    def __call__(self, document: str, query: str, /) -> str:
         """The shorter document; the same where nothing can be left out."""
         ...
 
@@ -138,21 +140,37 @@ def compress_payload(
     if not isinstance(messages, list):
         return Applied(payload)
     run = _Run(options, shorten, count)
-    frozen = max(stable, _breakpoint(messages))
-    last = max((at for at, one in enumerate(messages) if _role(one) == "user"), default=-1)
+    frozen = max(stable, marked(messages))
+    last = _last_user(messages)
     new = list(messages)
-    question = ""
     for at, message in enumerate(messages):
         role = _role(message)
         if role == "user":
-            question = _question_of(message)
+            run.asked(message)
         if at < frozen or not isinstance(message, dict) or str(message.get("name", "")).startswith("example"):
             continue
         if role in ("tool", "function"):
-            new[at] = run.tool(at, message, question)
+            new[at] = run.tool(at, message)
         elif role == "user" and (at == last or options.history):
             new[at] = run.user(at, message)
     return Applied({**payload, "messages": new}, tuple(run.changes)) if run.changes else Applied(payload)
+
+
+def volume(payload: JsonObject, options: MinifyOptions) -> int:
+    """Characters that `compress_payload` would look at; 0 where no text is long enough. Takes microseconds."""
+    messages = payload.get("messages")
+    if not isinstance(messages, list):
+        return 0
+    least, total, tools, users = 4 * options.min_tokens - 3, 0, False, -1  # what `estimate` makes so many tokens of
+    for at, message in enumerate(messages):
+        role = message.get("role") if isinstance(message, dict) else None
+        if role == "user" or role == "tool" or role == "function":
+            content = message.get("content")
+            for text in (content,) if isinstance(content, str) else _texts(content):
+                if len(text) >= least or (not text.isascii() and 4 * len(text) >= least):
+                    total += len(text)
+                    tools, users = tools or role != "user", at if role == "user" else users
+    return total if tools or (users >= 0 and (options.history or users == _last_user(messages))) else 0
 
 
 class _Run:
@@ -160,11 +178,16 @@ class _Run:
 
     def __init__(self, options: MinifyOptions, shorten: Shortener | None, count: Count) -> None:
         self._options, self._shorten, self._count = options, shorten, count
+        self._question: Callable[[], str] = str
         self.changes: list[Change] = []
 
-    def tool(self, at: int, message: JsonObject, question: str) -> JsonObject:
+    def asked(self, message: JsonObject) -> None:
+        """Whose question the tools' results after it are for; looked for when there is one that is long enough."""
+        self._question = cache(lambda: _question_of(message))
+
+    def tool(self, at: int, message: JsonObject) -> JsonObject:
         """A tool's result, compressed for the question before it."""
-        return _with_texts(message, lambda text: self._text(at, "tool", text, question))
+        return _with_texts(message, lambda text: self._text(at, "tool", text, self._question))
 
     def user(self, at: int, message: JsonObject) -> JsonObject:
         """A user's message, the documents within it compressed for the question within it."""
@@ -178,7 +201,9 @@ class _Run:
         asks = [text for text in (texts[-1], texts[0]) if len(text) <= MAX_QUESTION and _asks(text)]
         if not asks:
             return _with_texts(message, lambda text: self._within(at, text))
-        return _with_texts(message, lambda text: text if text == asks[0] else self._text(at, "document", text, asks[0]))
+        return _with_texts(
+            message, lambda text: text if text == asks[0] else self._text(at, "document", text, partial(str, asks[0]))
+        )
 
     def _within(self, at: int, text: str) -> str:
         if self._count(text) < self._options.min_tokens:
@@ -188,10 +213,10 @@ class _Run:
             return text
         new = list(parts.texts)
         for place, source in parts.documents:
-            new[place] = self._text(at, source, new[place], parts.question)
+            new[place] = self._text(at, source, new[place], partial(str, parts.question))
         return "".join(new)
 
-    def _text(self, at: int, source: Source, text: str, question: str) -> str:
+    def _text(self, at: int, source: Source, text: str, asks: Callable[[], str]) -> str:
         """One document. JSON only loses white space; nothing is left out where the question names nothing."""
         if source not in self._options.sources:
             return text
@@ -200,9 +225,10 @@ class _Run:
             return text
         how, shorter = "minify", minify_json(text)
         if shorter is None:
-            if _few_shot(text) or is_code(text):
+            if _few_shot(text) or is_code(text, found := blocks(text)):
                 return text
-            shorter = minify(text)
+            shorter = minify_text(text, found)
+            question = asks() if self._shorten is not None else ""
             if self._shorten is not None and terms(question) and not _NEEDS_ALL.search(question):
                 how, shorter = self._options.kind, self._shorten(shorter, question)
         after = self._count(shorter)
@@ -341,17 +367,9 @@ def _role(message: Any) -> str:
     return str(message.get("role")) if isinstance(message, dict) else ""
 
 
-def _breakpoint(messages: Sequence[Any]) -> int:
-    """The number after the last message that says the provider is to cache the prompt up to it."""
-    for at in range(len(messages), 0, -1):
-        message = messages[at - 1]
-        if not isinstance(message, dict):
-            continue
-        content = message.get("content")
-        parts = content if isinstance(content, list) else ()
-        if any("cache_control" in one for one in (message, *parts) if isinstance(one, dict)):
-            return at
-    return 0
+def _last_user(messages: Sequence[Any]) -> int:
+    """The place of the last message of a user; -1 where there is none."""
+    return next((at for at in range(len(messages) - 1, -1, -1) if _role(messages[at]) == "user"), -1)
 
 
 def _question_of(message: JsonObject) -> str:

@@ -71,10 +71,7 @@ class Unit(NamedTuple):
 class _Line(NamedTuple):
     start: int
     text: str
-
-    @property
-    def blank(self) -> bool:
-        return not self.text or self.text.isspace()
+    blank: bool
 
 
 Finder = Callable[[Sequence[_Line], int], int]
@@ -231,21 +228,24 @@ def sentences(document: str, block: Unit) -> list[Unit]:
     return found
 
 
-def is_code(document: str) -> bool:
-    """Whether a document is code and what belongs to it: a third or more, a numbered listing, a diff, docstrings."""
+def is_code(document: str, found: Sequence[Unit] | None = None) -> bool:
+    """Whether a document is code and what belongs to it: a third or more, a numbered listing, a diff, docstrings.
+
+    `found` are its blocks where they are known.
+    """
     lines = [line for line in document.split("\n") if line.strip()]
     if 2 * sum(1 for line in lines if _NUMBERED.match(line)) > len(lines) > 1:
         return True
     if any(line.startswith(("diff --git ", "@@ -", "Index: ")) for line in lines):
         return True
-    code = sum(unit.end - unit.start for unit in blocks(document) if unit.kind == "code")
+    code = sum(unit.end - unit.start for unit in (blocks(document) if found is None else found) if unit.kind == "code")
     return 3 * code >= len(document) > 0 or (code > 0 and any(mark in document for mark in ('"""', "'''", "/**")))
 
 
 def _lines(document: str) -> list[_Line]:
     found, start = [], 0
     for text in document.split("\n"):
-        found.append(_Line(start, text))
+        found.append(_Line(start, text, not text or text.isspace()))
         start += len(text) + 1
     return found
 

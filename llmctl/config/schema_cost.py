@@ -120,6 +120,7 @@ class BatchesConfig(Section):
         ".llmctl/batches", description="Folder for files and batches, relative to the working directory."
     )
     concurrency: int = Field(4, ge=1, le=1024, description="Requests of batches under way at a time.")
+    parked: int = Field(5000, ge=1, le=50_000, description="Besides, requests that wait in batches of providers.")
     max_file: Bytes = Field(100 * 1024**2, ge=1024, description="Largest file that may be uploaded.")
     max_requests: int = Field(50_000, ge=1, description="Most requests in a batch.")
     keep: Seconds = Field(86400.0 * 7, gt=0, description="Files and batches are removed this long after their end.")

@@ -12,32 +12,24 @@ from llmctl.clock import Clock, SystemClock
 from llmctl.config import keys
 from llmctl.config.load import Loaded, decode
 from llmctl.errors import ConfigError
-from llmctl.gateway.attempt import Caller
-from llmctl.gateway.build_policies import Maker, Policies
+from llmctl.gateway.build_budgets import budgets
+from llmctl.gateway.build_cache import CacheMaker
+from llmctl.gateway.build_compress import compressing
+from llmctl.gateway.build_policies import Maker
 from llmctl.gateway.build_routes import RouteMaker, Routes
-from llmctl.gateway.build_targets import feature_tools, make_targets
-from llmctl.gateway.course import Again
-from llmctl.gateway.gateway import Gateway
+from llmctl.gateway.build_targets import make_targets, parked_targets
+from llmctl.gateway.gateway import Beside, Gateway
 from llmctl.gateway.kept import Kept
 from llmctl.gateway.leases import Leases, Made
-from llmctl.gateway.pipeline import Closing, Pipeline, Stage
-from llmctl.gateway.plans import Plans
+from llmctl.gateway.parking import Parker
+from llmctl.gateway.path import Parts, Path
 from llmctl.gateway.prices import Priced, price_list
+from llmctl.gateway.prices_options import declared
 from llmctl.gateway.probes import Prober
-from llmctl.gateway.reserves import Reserves
 from llmctl.gateway.resilience import ResilienceOptions
-from llmctl.gateway.retry import RetryBudget, RetryPolicy
-from llmctl.gateway.stages.auth import Auth, Key, Keyring
-from llmctl.gateway.stages.input_guards import InputGuards
-from llmctl.gateway.stages.limits import Reserve, Settle
-from llmctl.gateway.stages.mirror import Mirror
-from llmctl.gateway.stages.output_guards import OutputGuards
-from llmctl.gateway.stages.read import Read
-from llmctl.gateway.stages.record import Sink, WriteRecord
-from llmctl.gateway.stages.respond import Charge, Respond
-from llmctl.gateway.stages.route import Learn, Route
-from llmctl.gateway.stages.upstream import Upstream
-from llmctl.gateway.target import Target
+from llmctl.gateway.stages.auth import Key, Keyring
+from llmctl.gateway.stages.record import Sink
+from llmctl.gateway.tokens import Tokens
 from llmctl.model.exchange import Principal
 from llmctl.model.pricing import PriceList
 from llmctl.net.transport import Transport
@@ -61,110 +53,51 @@ class Surroundings:
     kept: Kept = field(default_factory=Kept)
     transition: Transition = lambda model, before, after, reason: None
     """Told of every breaker that changes its state: the model's name, from, to, why."""
+    warn: Callable[[str], None] = lambda message: None
+    """Told, in one sentence, of what does not work and what is done without it. May be called from another thread."""
+    tokens: Tokens | None = None
+    """Counts what a provider has not; without it lengths are taken."""
+    parker: Parker | None = None
+    """Has requests of batches wait in those of their providers; without it they are asked like others."""
 
 
 def build(loaded: Loaded, around: Surroundings) -> Gateway:
     """A gateway that is ready to `start`. Raises ConfigError with every finding."""
     trouble: list[str] = []
     providers, bases, made = _providers(loaded, around.leases, trouble)
-    prices = _prices(loaded, bases, around.clock)
+    prices = _prices(loaded, bases, around.clock, trouble)
     facts = _facts(loaded, prices)
     routes = RouteMaker(loaded, facts, around.kept, trouble).routes()
     resilience = _resilience(loaded, trouble)
+    caching = CacheMaker(loaded, routes, around.leases, around, trouble).caching()
     policies = Maker(loaded, around.transport, around.bug, trouble).policies(around.kept, around.clock.monotonic)
+    compress = compressing(loaded, around, trouble)
+    money, booked = budgets(loaded, around, trouble)
     if trouble or resilience is None:
         raise ConfigError(trouble)
     targets = make_targets(loaded, providers, resilience, around)
-    path = _Path(loaded, around, _keyring(loaded, around.clock), prices, policies, routes, targets, resilience)
+    parked = parked_targets(loaded, providers, resilience, around)
+    keyring = _keyring(loaded, around.clock)
+    path = Path(
+        Parts(loaded, around, keyring, prices, policies, routes, targets, resilience, caching, compress, money, parked)
+    )
     probes = Prober(targets.values(), resilience.probe_every or math.inf, around.clock.monotonic)
-    beside = (probes, path.mirror, policies)
-    return Gateway(loaded, path.pipeline(), path.keyring, path.route, made, targets, beside, around)
+    beside = Beside(probes, policies, path.copying, path.parking)
+    resources = {**made, **caching.resources, **booked}
+    return Gateway(
+        loaded, path.pipeline(), keyring, path.route, list(made.values()), resources, targets, beside, around
+    )
 
 
 def routing(loaded: Loaded, clock: Clock) -> tuple[Routes, dict[str, ModelFacts]]:
     """What chooses models, and what it knows of them, without a gateway around it. Raises ConfigError."""
     trouble: list[str] = []
     _, bases, _ = _providers(loaded, Leases(), trouble)
-    facts = _facts(loaded, _prices(loaded, bases, clock))
+    facts = _facts(loaded, _prices(loaded, bases, clock, trouble))
     routes = RouteMaker(loaded, facts, Kept(), trouble).routes()
     if trouble:
         raise ConfigError(trouble)
     return routes, facts
-
-
-class _Path:
-    """The path, in order, and the shorter one of copies."""
-
-    def __init__(
-        self,
-        loaded: Loaded,
-        around: Surroundings,
-        keyring: Keyring,
-        prices: PriceList,
-        policies: Policies,
-        routes: Routes,
-        targets: Mapping[str, Target],
-        resilience: ResilienceOptions,
-    ) -> None:
-        self.keyring = keyring
-        self._loaded, self._around, self._prices, self._policies = loaded, around, prices, policies
-        clock, random = around.clock, around.random
-        policy, budget = RetryPolicy(resilience.retry, random), resilience.retry_budget
-        again, apart = (
-            Again(policy, RetryBudget(budget, clock.monotonic), clock) for _ in range(2)
-        )  # copies spend no client's retries
-        self._caller = Caller(around.clock, random)
-        self._upstream = Upstream(targets, routes.reserves, again, self._caller)
-        standings = {name: target.standing for name, target in targets.items()}
-        self.route = Route(routes.branches, standings, feature_tools(), random)
-        bare = Upstream(targets, dict.fromkeys(routes.reserves, Reserves()), apart, self._caller)
-        self._judged = Plans(policies.output, self._names)
-        copies = self._made((bare, *self._output_guards(None), self._respond()), ())
-        self._learns = any(branch.learns for branch in routes.branches.values())
-        self.mirror = Mirror(routes.branches, copies, random)
-
-    def pipeline(self) -> Pipeline:
-        """Every stage of an exchange."""
-        now, policies, names = self._around.clock.monotonic, self._policies, self._names
-        stages: tuple[Stage, ...] = (
-            Auth(self.keyring),
-            Read(),
-            *([Reserve(policies.limits, names)] if policies.limits else []),
-            InputGuards(Plans(policies.input, names), now),
-            self.route,
-            *([self.mirror] if self.mirror else []),
-            self._upstream,
-            *self._output_guards(self._upstream),
-            self._respond(),
-        )
-        return self._made(stages, (Settle(), *([Learn()] if self._learns else [])))
-
-    def _output_guards(self, upstream: Upstream | None) -> Sequence[Stage]:
-        """Without `upstream` no answer is asked for again, as none of a copy is."""
-        rails = self._loaded.config.guardrails
-        again = upstream.run if upstream is not None and rails.repair else None
-        guards = OutputGuards(self._judged, rails.segment, self._around.clock.monotonic, again)
-        return [guards] if self._policies.output else []
-
-    def _respond(self) -> Respond:
-        return Respond(self._around.clock, self._prices, keep_content=self._keeps)
-
-    @property
-    def _names(self) -> frozenset[str]:
-        config = self._loaded.config
-        return frozenset({*config.models, *config.routes})
-
-    @property
-    def _keeps(self) -> bool:
-        records = self._loaded.config.records
-        return records.enabled and records.content == "redacted"
-
-    def _made(self, stages: Sequence[Stage], closing: Sequence[Closing]) -> Pipeline:
-        loaded, around = self._loaded, self._around
-        limit = loaded.config.records.max_content
-        record = WriteRecord(loaded.digest, around.clock, around.sinks, keep_content=self._keeps, max_content=limit)
-        ends = (Charge(self._prices), *closing, record)
-        return Pipeline(stages, ends, around.clock, around.bug, loaded.secrets)
 
 
 def check(loaded: Loaded) -> None:
@@ -190,6 +123,9 @@ def _providers(
         path = ("providers", name)
         if (options := _options(PROVIDERS, entry.kind, entry.options, loaded, path, trouble)) is None:
             continue
+        if getattr(options, "batch", False) and loaded.config.batches is None:
+            why = "only requests of batches go there, and /v1/batches is off; add `batches: {}`, or drop it"
+            trouble.append(loaded.finding((*path, "batch"), why))
         key = Made.of(name, entry.kind, entry.options)
         try:
             made[key] = providers[name] = leases.running(key) or PROVIDERS[entry.kind](name, options)
@@ -200,8 +136,18 @@ def _providers(
     return providers, bases, made
 
 
-def _prices(loaded: Loaded, bases: Mapping[str, str | None], clock: Clock) -> PriceList:
-    """Prices of those models whose provider is in order."""
+def prices_of(loaded: Loaded, clock: Clock) -> PriceList:
+    """The prices of configured models, without a gateway around them. Raises ConfigError."""
+    trouble: list[str] = []
+    _, bases, _ = _providers(loaded, Leases(), trouble)
+    prices = _prices(loaded, bases, clock, trouble)
+    if trouble:
+        raise ConfigError(trouble)
+    return prices
+
+
+def _prices(loaded: Loaded, bases: Mapping[str, str | None], clock: Clock, trouble: list[str]) -> PriceList:
+    """Prices of those models whose provider is in order, and those that are declared."""
     config = loaded.config
     return price_list(
         {
@@ -210,6 +156,7 @@ def _prices(loaded: Loaded, bases: Mapping[str, str | None], clock: Clock) -> Pr
             if entry.provider in bases
         },
         clock,
+        declared(loaded, trouble),
     )
 
 

@@ -13,13 +13,14 @@ from llmctl.gateway.resilience import ResilienceOptions
 from llmctl.gateway.target import Standing, Target
 from llmctl.guards.language import profiles
 from llmctl.providers.base import Provider
-from llmctl.routing.breaker import Breaker
+from llmctl.routing.breaker import Breaker, BreakerOptions
 from llmctl.routing.features import Tools
 from llmctl.routing.health import Health
 
 if TYPE_CHECKING:
     from llmctl.gateway.build import Surroundings
 
+NEVER = BreakerOptions(minimum_calls=1_000_000_000)
 SURE = 0.55  # of a language, before a rule may rest on it
 
 
@@ -36,6 +37,23 @@ def make_targets(
         key = ("standing", name, made, own, resilience.breaker.model_dump_json(), resilience.health.model_dump_json())
         standing = around.kept.of(key, partial(_standing, name, entry, resilience, around))
         targets[name] = Target(name, provider, entry.model or name, provider.transport or around.transport, standing)
+    return targets
+
+
+def parked_targets(
+    loaded: Loaded, providers: Mapping[str, Provider], resilience: ResilienceOptions, around: "Surroundings"
+) -> dict[str, Target]:
+    """Those models whose provider has batches of its own, as requests of ours go there."""
+    targets: dict[str, Target] = {}
+    if around.parker is None:
+        return targets
+    now = around.clock.monotonic
+    for name, entry in loaded.config.models.items():
+        provider = providers[entry.provider]
+        if (api := getattr(provider, "batch_api", None)) is not None:
+            model = entry.model or name
+            standing = Standing(Breaker(NEVER, now, around.random), Health(resilience.health, now), None, now)
+            targets[name] = Target(name, provider, model, around.parker.transport(entry.provider, api, model), standing)
     return targets
 
 

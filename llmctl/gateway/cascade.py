@@ -10,11 +10,10 @@ from typing import Protocol
 
 from llmctl.errors import LlmctlError
 from llmctl.gateway.attempt import Begun, Caller
-from llmctl.gateway.tally import estimate, written
+from llmctl.gateway.tally import used
 from llmctl.gateway.target import Target
 from llmctl.model.chat import Answer
 from llmctl.model.exchange import Exchange
-from llmctl.model.usage import Usage
 
 
 class Judge(Protocol):
@@ -59,8 +58,3 @@ def _text(answer: Answer) -> str:
     choice = answer.body.choices[0]
     said = choice.message.content if choice.message is not None else choice.text
     return said if isinstance(said, str) else ""
-
-
-def used(exchange: Exchange, answer: Answer) -> Usage:
-    """Tokens of a whole answer, by its own count where it has one."""
-    return answer.usage if answer.body.usage else estimate(exchange, written(answer.body.choices))

@@ -1,14 +1,19 @@
 """A built gateway: a value that runs exchanges, starts and stops what its providers need, and says how it is."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmctl.config.load import Loaded
 from llmctl.errors import LlmctlError
+from llmctl.gateway.build_budgets import Budgets
 from llmctl.gateway.build_policies import Policies
+from llmctl.gateway.caching import Cache
 from llmctl.gateway.client import Client
-from llmctl.gateway.leases import Made
+from llmctl.gateway.copies import Copies
+from llmctl.gateway.leases import Made, Resource
+from llmctl.gateway.parking import Parking
 from llmctl.gateway.pipeline import Pipeline
 from llmctl.gateway.probes import Prober
 from llmctl.gateway.stages.auth import Keyring
@@ -24,6 +29,16 @@ if TYPE_CHECKING:
 DRAIN_POLL = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What runs beside the path, and ends with it."""
+
+    prober: Prober
+    policies: Policies
+    copies: Sequence[Mirror | Copies] = ()
+    parking: Parking | None = None
+
+
 class Gateway:
     """Made by `build`. One configuration, one gateway; a reload makes another."""
 
@@ -33,12 +48,13 @@ class Gateway:
         pipeline: Pipeline,
         keyring: Keyring,
         route: Route,
-        providers: Mapping[Made, Provider],
+        providers: Sequence[Provider],
+        resources: Mapping[Made, Resource],
         targets: Mapping[str, Target],
-        beside: tuple[Prober, Mirror, Policies],
+        beside: Beside,
         around: "Surroundings",
     ) -> None:
-        """`beside` is what runs beside the path and ends with it."""
+        """`resources` are started and closed with it, providers among them."""
         self.loaded = loaded
         self.config = loaded.config
         self.policy = loaded.digest
@@ -47,10 +63,14 @@ class Gateway:
         self._pipeline = pipeline
         self._keyring = keyring
         self._route = route
-        self._providers = providers
+        self._providers = tuple(providers)
+        self._resources = dict(resources)
+        self._cache = next((one for one in resources.values() if isinstance(one, Cache)), None)
+        self._budgets = next((one for one in resources.values() if isinstance(one, Budgets)), None)
         self._targets = dict(targets)
-        self._prober, self._mirror, self._policies = beside
+        self._beside = beside
         self._leases = around.leases
+        self.parker = around.parker
 
     @property
     def open(self) -> bool:
@@ -80,25 +100,51 @@ class Gateway:
 
     async def start(self) -> None:
         """Start what providers need, as far as they do not run already; on failure nothing is left running."""
-        await self._leases.acquire(self._providers)
-        self._prober.start()
+        await self._leases.acquire(self._resources)
+        self._beside.prober.start()
 
     async def close(self, drain: float = 0.0) -> None:
-        """Wait up to `drain` seconds for exchanges under way, then stop the providers that nobody else uses."""
+        """Wait up to `drain` seconds for exchanges under way, then stop the providers that nobody else uses.
+
+        Those that are parked are waited for first, for hours if need be: whoever wants to stop ends them before.
+        """
         loop = asyncio.get_running_loop()
+        while (parking := self._beside.parking) is not None and parking.count:  # noqa: ASYNC110  # as below
+            await asyncio.sleep(DRAIN_POLL)
         give_up = loop.time() + drain
         while self.in_flight and loop.time() < give_up:  # noqa: ASYNC110  # an event would cost every exchange
             await asyncio.sleep(DRAIN_POLL)
-        self._prober.stop()
-        await self._mirror.close()
-        self._policies.close()
-        await self._leases.release(self._providers)
+        self._beside.prober.stop()
+        for copies in self._beside.copies:
+            await copies.close()
+        self._beside.policies.close()
+        await self._leases.release(self._resources)
 
     def breakers_open(self) -> dict[str, float]:
         """By model, 1 where its breaker is not closed."""
         return {name: float(target.standing.breaker.state != "closed") for name, target in self._targets.items()}
 
+    def cache_bounds(self) -> dict[str, float]:
+        """By name asked for, the bound on false hits over all requests; of several tenants the highest."""
+        bounds: dict[str, float] = {}
+        for (_, route), report in self._cache.reports().items() if self._cache is not None else ():
+            if report.bound is not None:
+                bounds[route] = max(bounds.get(route, 0.0), report.bound)
+        return bounds
+
+    def cache_sizes(self) -> dict[str, float]:
+        """Entries and bytes of answers in memory."""
+        return self._cache.sizes() if self._cache is not None else {}
+
+    def budgets_spent(self) -> dict[str, float]:
+        """By budget, dollars that the subject that spent most has spent in the period that is now."""
+        return self._budgets.spent() if self._budgets is not None else {}
+
+    def budgets_remaining(self) -> dict[str, float]:
+        """By budget, the share that the subject with the least left has left."""
+        return self._budgets.remaining() if self._budgets is not None else {}
+
     def unready(self) -> dict[str, str]:
         """Providers that cannot answer now, with the reason."""
-        reasons = {provider.name: provider.unready() for provider in self._providers.values()}
+        reasons = {provider.name: provider.unready() for provider in self._providers}
         return {name: reason for name, reason in reasons.items() if reason is not None}

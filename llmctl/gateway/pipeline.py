@@ -15,6 +15,8 @@ from llmctl.model.exchange import Exchange
 from llmctl.model.record import Failure, StageTime, State
 
 MASK = "********"
+MAKING = frozenset({"route", "mirror", "compress", "budget", "upstream", "output_guards", "cache_store"})
+"""Stages that make an answer. One from the cache passes them by: it was made, and guarded, under the same rules."""
 STOPPING = "the gateway is stopping"
 """The message with which a task is cancelled whose client is still there: it must be told."""
 
@@ -70,6 +72,8 @@ class Pipeline:
             now, started, times = self._now, exchange.started, exchange.stages
             start = int((now() - started) * 1e6)
             for stage in stages:
+                if exchange.replayed and stage.name in MAKING:
+                    continue
                 try:
                     await stage.run(exchange, client)
                 finally:

@@ -1,4 +1,7 @@
-"""Unit prices from the genai-prices snapshot, read once when a gateway is built; nothing is fetched."""
+"""Unit prices from the genai-prices snapshot, read once when a gateway is built; nothing is fetched.
+
+What the configuration declares (`prices_options`) stands instead.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +15,12 @@ from llmctl.model.pricing import Price, PriceList, Tier
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
+    from genai_prices.types import ModelInfo
 
 PROVIDER_IDS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MILLION = 1_000_000
+BATCH = {"processing": "batch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +32,18 @@ class Priced:
     model: str
 
 
-def price_list(models: Mapping[str, Priced], clock: Clock) -> PriceList:
-    """Prices for those models that the snapshot knows. The snapshot is not even imported where none can be."""
-    hosted = {name: model for name, model in models.items() if _hosted(model)}
+def price_list(models: Mapping[str, Priced], clock: Clock, declared: Mapping[str, Price] = {}) -> PriceList:
+    """Prices `declared`, and those of other models that the snapshot knows; it is imported only where one may be."""
+    hosted = {name: model for name, model in models.items() if name not in declared and _hosted(model)}
     if not hosted:
-        return PriceList({})
+        return PriceList(declared)
     import genai_prices  # 27 MB and 0.2 s, so only where something has a price
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot, version = get_snapshot(), f"genai-prices {genai_prices.__version__}"
     at = datetime.fromtimestamp(clock.wall(), UTC)
     found = {name: _lookup(snapshot, model, version, at) for name, model in hosted.items()}
-    return PriceList({name: price for name, price in found.items() if price is not None})
+    return PriceList({name: price for name, price in found.items() if price is not None} | dict(declared))
 
 
 def _hosted(model: Priced) -> bool:
@@ -55,25 +60,33 @@ def _lookup(snapshot: "DataSnapshot", model: Priced, version: str, at: datetime)
             _, info = snapshot.find_provider_model(model.model, None, PROVIDER_IDS[model.kind], None)
     except LookupError:
         return None
-    return _price(info.get_prices(at), version)
+    return price_of(info, version, at)
 
 
-def _price(prices: Any, version: str) -> Price | None:
-    """Our tiers from theirs: crossing a threshold of prompt tokens changes the price of every token."""
-    names = {
-        "input": "input_mtok",
-        "output": "output_mtok",
-        "cached_read": "cache_read_mtok",
-        "cached_write": "cache_write_mtok",
-    }
-    values = {ours: getattr(prices, theirs, None) for ours, theirs in names.items()}
+def price_of(info: "ModelInfo", version: str, at: datetime) -> Price | None:
+    """The price of a model of the snapshot's, as of `at`."""
+    prices = info.get_prices(at)
+    has_batch = any(variant.when == BATCH for variant in info.price_variants or ())
+    batch = _tiers(info.get_prices(at, BATCH)) if has_batch else ()
+    tiers, whole = _tiers(prices), prices.requests_kcount is None
+    return Price(tiers, version, batch, whole) if tiers else None
+
+
+def _tiers(prices: Any) -> tuple[Tier, ...]:
+    """Our tiers from theirs: crossing a threshold of prompt tokens changes the price of every token.
+
+    As in their own calculator, cached tokens without a price of their own cost what others of the prompt do.
+    """
+    values = {"input": prices.input_mtok, "output": prices.output_mtok}
     if values["input"] is None and values["output"] is None:
-        return None
+        return ()
+    for ours, theirs in (("cached_read", "cache_read_mtok"), ("cached_write", "cache_write_mtok")):
+        own = getattr(prices, theirs)
+        values[ours] = values["input"] if own is None else own
     starts = {0} | {tier.start for value in values.values() for tier in getattr(value, "tiers", ())}
-    tiers = (
+    return tuple(
         Tier(**{ours: _at(value, start) for ours, value in values.items()}, above=start) for start in sorted(starts)
     )
-    return Price(tuple(tiers), version)
 
 
 def _at(value: Any, start: int) -> float | None:

@@ -1,22 +1,41 @@
 """What a stream amounts to: its text, tool calls, tokens and end, gathered while it passes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from llmctl.gateway.passages import strings
-from llmctl.model.chat import Choice, Chunk, CustomCall, FunctionCall, Message, Operation, ToolCall, WireUsage
+from llmctl.gateway.tokens import ATTACHMENT, LONGEST, Tokens, counted, prompt
+from llmctl.model.chat import Answer, Choice, Chunk, CustomCall, FunctionCall, Message, Operation, ToolCall, WireUsage
 from llmctl.model.exchange import Exchange
 from llmctl.model.json import JsonObject, encode
 from llmctl.model.usage import Usage
 
 BYTES_PER_TOKEN = 4  # the usual rule of thumb for English; the ledger marks what rests on it as estimated
 ATTACHED = 4_096  # bytes from which an attachment counts as one rather than by its bytes
-ATTACHMENT = 1_000  # tokens, what providers make of a middling image; its bytes say nothing about that
 SAID = ("content", "reasoning_content", "reasoning", "refusal")
 
 
-def estimate(exchange: Exchange, written: int) -> Usage:
-    """Tokens of an exchange whose provider gave no counts, from the bytes of its request and answer."""
-    return Usage(asked(exchange), output=-(-written // BYTES_PER_TOKEN), source="estimated")
+def estimate(
+    exchange: Exchange, written: int, said: Sequence[str] = (), tokens: Tokens | None = None, model: str = ""
+) -> Usage:
+    """Tokens of an exchange whose provider gave no counts.
+
+    By `tokens`, where it is given and has the vocabulary of `model` at hand, from the request's texts and `said`, the
+    first part of what was written; else from the bytes of the request and the answer's length.
+    """
+    count = tokens.of(model) if tokens is not None else None
+    if count is None:
+        return Usage(asked(exchange), output=-(-written // BYTES_PER_TOKEN), source="estimated")
+    read = prompt(count, exchange.payload, exchange.operation)
+    return Usage(read, output=counted(count, said, written), source="estimated")
+
+
+def used(exchange: Exchange, answer: Answer, tokens: Tokens | None = None) -> Usage:
+    """Tokens of a whole answer, by its own count where it has one."""
+    body = answer.body
+    if body.usage is not None:
+        return answer.usage
+    said = texts_of(body.choices)
+    return estimate(exchange, sum(map(len, said)), said, tokens, body.model or exchange.model)
 
 
 def asked(exchange: Exchange) -> int:
@@ -45,21 +64,30 @@ def _attachments(payload: JsonObject) -> Iterator[str]:
 
 def written(choices: list[Choice]) -> int:
     """Characters the model wrote in a whole answer."""
-    total = 0
+    return sum(map(len, texts_of(choices)))
+
+
+def texts_of(choices: list[Choice]) -> list[str]:
+    """All that the model wrote in a whole answer."""
+    found: list[str] = []
     for choice in choices:
         message = choice.message or Message()
         texts = [choice.text, message.content, message.reasoning_content, message.reasoning, message.refusal]
         texts += [call.function.arguments for call in message.tool_calls or () if call.function]
         texts += [call.custom.input for call in message.tool_calls or () if call.custom]
-        total += sum(len(text) for text in texts if isinstance(text, str))
-    return total
+        found += [text for text in texts if isinstance(text, str)]
+    return found
 
 
 class Tally:
     """Adds up one stream."""
 
-    def __init__(self, *, keep_content: bool) -> None:
+    def __init__(self, *, keep_content: bool, tokens: Tokens | None = None) -> None:
+        """`tokens` counts where the provider does not."""
         self._keep_content = keep_content
+        self._tokens = tokens
+        self._first: list[str] = []  # of what was written, as much as is counted
+        self._room = LONGEST if tokens is not None else 0
         self._chunks = 0
         self._model: str | None = None
         self._usage: WireUsage | None = None
@@ -96,6 +124,8 @@ class Tally:
     def _add_text(self, field: str, choice: int, text: object) -> None:
         if text and isinstance(text, str):
             self._written += len(text)
+            if self._room > 0:
+                self._note(text)
             if self._keep_content:
                 self._said[field].setdefault(choice, []).append(text)
 
@@ -109,6 +139,12 @@ class Tally:
             said = (call.custom.input if call.custom else function.arguments) or ""
             self._arguments.setdefault(key, []).append(said)
             self._written += len(said)
+            if self._room > 0:
+                self._note(said)
+
+    def _note(self, text: str) -> None:
+        self._room -= len(text)
+        self._first.append(text)
 
     def settle(self, exchange: Exchange) -> None:
         """Write the sums into the exchange. Without counts from the provider, tokens are estimated and marked so."""
@@ -120,11 +156,13 @@ class Tally:
         elif self._usage is not None:
             exchange.usage = self._usage.partition()
         elif self._chunks and exchange.usage.source == "none":
-            exchange.usage = estimate(exchange, self._written)
+            model = self._model or exchange.model
+            exchange.usage = estimate(exchange, self._written, self._first, self._tokens, model)
         if self._keep_content and self._chunks:
-            exchange.transcript = encode({"choices": self._choices()})
+            exchange.transcript = encode({"choices": self.choices()})
 
-    def _choices(self) -> list[Choice]:
+    def choices(self) -> list[Choice]:
+        """Every choice, as far as it has come."""
         spoken = {index for said in self._said.values() for index in said}
         indexes = sorted({*spoken, *self._finish, *(choice for choice, _ in self._tools)})
         return [

@@ -25,6 +25,8 @@ from llmctl.model.trace import Trace
 from llmctl.model.usage import NO_USAGE, UNPRICED, Cost, Usage
 
 Dialect = Literal["openai", "anthropic", "responses"]
+WISHES = ("no-store", "refresh", "only")
+"""What a client may want of the cache: leave it alone, fetch anew, answer from it or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,13 @@ class Exchange(Struct):
     `notices` are what guards did, for the client: `input.pii=redact`. `model` is the configured model that answers,
     once one does; `spent` are tokens of answers nobody was given, by the name of the model that made them. `features`
     are routing's (`routing.features.Features`), where a stage has made them, and `strategy` is the one that decided.
+    `wish` is what the client wants of the cache, by its body's `llmctl.cache`.
     `cached` is what the cache stages know of the request (`gateway.caching.Asking`); `replayed` says that the answer is
-    from the cache, so that no model is chosen or asked. `tags` are the client's, `batch` the batch it is part of.
-    `limits` are header lines that tell the client what it has left, `reservations` what it holds of them.
+    from the cache, so that no model is chosen or asked. `tags` are the client's, `batch` the batch it is part of, and
+    `parked` says that it waits in a batch of its provider's, at the price of those.
+    `original` is the payload before it was compressed, if it was: what the answer is judged against.
+    `limits` are header lines that tell the client what it has left, `reservations` what it holds of them, `budgeted`
+    what it holds of budgets.
     """
 
     id: str
@@ -103,6 +109,7 @@ class Exchange(Struct):
     restoration: Restoration | None = None
     limits: bytes = b""
     reservations: list[Any] = field(default_factory=list)
+    budgeted: list[Any] = field(default_factory=list)
     spent: list[tuple[str, Usage]] = field(default_factory=list)
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
     features: Any = None
@@ -112,15 +119,19 @@ class Exchange(Struct):
     degraded: Degraded | None = None
     transitions: list[Transition] = field(default_factory=list)
     shadow_of: str = ""
+    wish: str = ""
     cache: CacheOutcome | None = None
     cached: Any = None
     replayed: bool = False
     compression: Compression | None = None
+    original: JsonObject | None = None
     tags: dict[str, str] = field(default_factory=dict)
     batch: str = ""
+    parked: bool = False
     whole: Answer | None = None
     chunks: AsyncIterator[list[Chunk]] | None = None
     usage: Usage = NO_USAGE
+    discarded: Usage = NO_USAGE
     cost: Cost = UNPRICED
     state: State | None = None
     failure: Failure | None = None

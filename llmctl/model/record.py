@@ -142,7 +142,8 @@ class Record(Struct, frozen=True, omit_defaults=True, gc=False):
     `guards` are those that found something or failed, `passed` all others. `model` is the one that answered, which need
     not be the decided one; none where the answer is the route's own text. `degraded` says how low the route had to
     stoop; `shadow_of` is the id of the exchange that this one mirrors. `tags` are the client's own names for what it is
-    about, for reports; `batch` is the id of the batch it is part of. `started` is seconds since the epoch;
+    about, for reports; `batch` is the id of the batch it is part of. `discarded` is the part of `usage` that was
+    paid for beside the answer: panels, hedges, repairs, broken streams. `started` is seconds since the epoch;
     `overhead_us` is the duration minus the union of the attempts; `request` and `response` are the JSON that went in
     and came out, secrets redacted, or absent.
     """
@@ -179,6 +180,7 @@ class Record(Struct, frozen=True, omit_defaults=True, gc=False):
     tags: dict[str, str] = field(default_factory=dict)
     batch: str = ""
     usage: Usage = NO_USAGE
+    discarded: Usage = NO_USAGE
     cost: Cost = UNPRICED
     ttft_us: int | None = None
     overhead_us: int = 0

@@ -27,6 +27,7 @@ COLUMNS = (
     "trimmed_tokens",
     *(f"{bucket}_tokens" for bucket in BUCKETS),
     *(f"saved_{bucket}_tokens" for bucket in BUCKETS),
+    *(f"discarded_{bucket}_tokens" for bucket in BUCKETS),
 )
 CAVEATS = (
     "The baseline is taken to read and write the same tokens as the model that answered; it may not.",
@@ -109,7 +110,9 @@ def savings(database: Database, model: str, price: Price) -> Savings:
 
 def _rows(database: Database, price: Price) -> list[Row]:
     """Exact sums by what can be said of a request, its layer, and the baseline's tiers with and without compression."""
-    tokens = [f"CASE WHEN kind = 'hit' THEN saved_{b}_tokens ELSE {b}_tokens END AS {b}" for b in BUCKETS]
+    # The baseline would have made the answer and nothing beside it.
+    served = {b: f"{b}_tokens - coalesce(discarded_{b}_tokens, 0)" for b in BUCKETS}
+    tokens = [f"CASE WHEN kind = 'hit' THEN saved_{b}_tokens ELSE {served[b]} END AS {b}" for b in BUCKETS]
     above = sorted(tier.above for tier in price.tiers[1:])
     sums = ", ".join(f"sum({bucket})" for bucket in BUCKETS)
     trimmed = "CASE WHEN kind = 'hit' THEN 0 ELSE coalesce(trimmed_tokens, 0) END"
@@ -137,7 +140,8 @@ def _priceable(price: Price) -> str:
         "input": [tier.input for tier in price.tiers],
         "cached_read": [tier.cached_read for tier in price.tiers],
         "cached_write": [tier.cached_write for tier in price.tiers],
-        "output + reasoning": [tier.output for tier in price.tiers],
+        "output": [tier.output for tier in price.tiers],
+        "reasoning": [tier.thought for tier in price.tiers],
     }
     missing = [bucket for bucket, prices in buckets.items() if None in prices]
     return " AND ".join(f"coalesce({bucket}, 0) = 0" for bucket in missing) or "true"
@@ -145,7 +149,7 @@ def _priceable(price: Price) -> str:
 
 def _cost(tier: Tier, tokens: list[int]) -> Decimal:
     """Dollars of tokens by bucket, in the order of `BUCKETS`; a bucket without a price has none of them."""
-    prices = (tier.input, tier.cached_read, tier.cached_write, tier.output, tier.output)
+    prices = (tier.input, tier.cached_read, tier.cached_write, tier.output, tier.thought)
     return sum((n * _exact(p) for n, p in zip(tokens, prices, strict=True) if p is not None), _NOTHING)
 
 

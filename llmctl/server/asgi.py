@@ -13,7 +13,7 @@ from llmctl.gateway.reload import Live
 from llmctl.model import trace
 from llmctl.model.chat import Operation
 from llmctl.model.exchange import Dialect as DialectName
-from llmctl.model.exchange import Exchange
+from llmctl.model.exchange import Exchange, Principal
 from llmctl.model.json import encode
 from llmctl.server.anthropic import AnthropicDialect
 from llmctl.server.cycle import ANSWER
@@ -25,6 +25,10 @@ from llmctl.server.responses import ResponsesDialect
 Scope = dict[str, Any]
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
+CALL = "llmctl.call"
+"""In the scope of a request to the application of files and batches: its `Call`."""
+
+_BATCHES = re.compile(r"/v1/(files|batches)(/.*)?", re.DOTALL)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _LOCAL = rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?"
 LOCAL_HOST = re.compile(_LOCAL, re.IGNORECASE)
@@ -38,6 +42,15 @@ class Endpoint:
     operation: Operation
     name: DialectName
     dialect: Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who asks, and under which request id. `refuse` answers with an error, which leaves a record."""
+
+    principal: Principal
+    request_id: str
+    refuse: Callable[[LlmctlError, Receive, Send], Awaitable[None]]
 
 
 def endpoints() -> dict[str, Endpoint]:
@@ -54,9 +67,11 @@ def endpoints() -> dict[str, Endpoint]:
 class App:
     """One ASGI callable for the process. Each request is served by the gateway that is live when it arrives."""
 
-    def __init__(self, live: Live, admin: Asgi, random: Random) -> None:
+    def __init__(self, live: Live, admin: Asgi, random: Random, batches: Asgi | None = None) -> None:
+        """`batches` serves `/v1/files` and `/v1/batches`, where they are configured."""
         self._live = live
         self._admin = admin
+        self._batches = batches
         self._random = random
         self._endpoints = endpoints()
         self._unknown = Endpoint("chat", "openai", OpenAIDialect("chat"))
@@ -70,6 +85,8 @@ class App:
                 await self._exchange(scope, receive, send, endpoint, None)
             elif path == "/v1/models" or path.startswith("/v1/models/"):
                 await self._models(scope, receive, send)
+            elif _BATCHES.fullmatch(path):
+                await self._files_and_batches(scope, receive, send)
             elif endpoint is not None or path.startswith("/v1/"):
                 near = endpoint or (
                     self._endpoints["/v1/messages"] if path.startswith("/v1/messages/") else self._unknown
@@ -82,14 +99,11 @@ class App:
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
 
-    def _nearest(self, path: str) -> Endpoint:
-        """Whose error envelope an unknown path gets."""
-        return self._endpoints["/v1/messages"] if path.startswith("/v1/messages/") else self._unknown
-
     def _refusal(self, scope: Scope, endpoint: Endpoint | None) -> LlmctlError:
         if endpoint is not None:
             return MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}", allow="POST")
-        known = ", ".join((*self._endpoints, "/v1/models"))
+        more = ("/v1/files", "/v1/batches") if self._batches is not None else ()
+        known = ", ".join((*self._endpoints, "/v1/models", *more))
         return UnknownPath(f"no endpoint {scope['path'][:200]!r} here; there are {known}")
 
     async def _exchange(
@@ -148,9 +162,7 @@ class App:
             if wanted and wanted not in names:
                 raise UnknownPath(f"no model {wanted[:200]!r} here", code="model_not_found")
         except LlmctlError as error:
-            policy, limit = gateway.policy.encode(), gateway.config.server.max_body
-            client = HttpClient(self._unknown.dialect, scope, receive, send, gateway.clock, policy, limit, -1)
-            await gateway.refuse(exchange, client, error)
+            await self._refuse(gateway, exchange, scope, receive, send, error)
             return
         created = int(self._live.loaded_at)
         entries = [
@@ -160,6 +172,34 @@ class App:
         body = encode(entries[0] if wanted else {"object": "list", "data": entries})
         head = b"content-type: application/json\r\nx-request-id: %b\r\n" % exchange.id.encode("ascii")
         await send({"type": ANSWER, "status": 200, "head": head, "body": body, "more_body": False})
+
+    async def _files_and_batches(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`/v1/files` and `/v1/batches`, for callers that are known; a refusal is recorded like any other."""
+        gateway = self._live.gateway
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        exchange = self._open(scope, headers, gateway, self._unknown)
+
+        async def refuse(error: LlmctlError, receive: Receive, send: Send) -> None:
+            await self._refuse(gateway, exchange, scope, receive, send, error)
+
+        try:
+            if self._batches is None:
+                raise UnknownPath("there are no files and batches here: the configuration has no section `batches`")
+            if gateway.open and (foreign := _foreign(headers)):
+                raise foreign
+            exchange.principal = gateway.principal(exchange.credential)
+        except LlmctlError as error:
+            await refuse(error, receive, send)
+            return
+        scope[CALL] = Call(exchange.principal, exchange.id, refuse)
+        await self._batches(scope, receive, send)
+
+    async def _refuse(
+        self, gateway: Gateway, exchange: Exchange, scope: Scope, receive: Receive, send: Send, error: LlmctlError
+    ) -> None:
+        policy, limit = gateway.policy.encode(), gateway.config.server.max_body
+        client = HttpClient(self._unknown.dialect, scope, receive, send, gateway.clock, policy, limit, -1)
+        await gateway.refuse(exchange, client, error)
 
 
 def _foreign(headers: dict[bytes, bytes]) -> Forbidden | None:

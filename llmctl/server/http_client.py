@@ -8,6 +8,7 @@ from llmctl.clock import Clock
 from llmctl.errors import BodyTooLarge, ClientGone, LlmctlError, MethodNotAllowed
 from llmctl.model.chat import Answer, Chunk
 from llmctl.model.exchange import Exchange
+from llmctl.model.record import CacheOutcome
 from llmctl.server.cycle import ANSWER
 from llmctl.server.dialect import Dialect, StreamEncoder
 from llmctl.server.protocol import FAILURE
@@ -133,6 +134,8 @@ class HttpClient:
         if attempts := exchange.attempts:
             spent = exchange.us(self._clock.monotonic()) - sum([attempt.duration_us for attempt in attempts])
             head += b"x-llmctl-attempts: %d\r\nx-llmctl-overhead-ms: %.3f\r\n" % (len(attempts), spent / 1000)
+        if (cache := exchange.cache) is not None:
+            head += _cache_head(cache)
         if exchange.limits:
             head += exchange.limits
         if exchange.notices:
@@ -140,6 +143,16 @@ class HttpClient:
         if (usd := exchange.cost.usd) is not None:
             head += b"x-llmctl-cost-usd: %.8f\r\n" % usd
         return head
+
+
+def _cache_head(cache: CacheOutcome) -> bytes:
+    """What the cache said; `age` in seconds, as HTTP has it."""
+    head = b"x-llmctl-cache: %b\r\n" % cache.kind.encode("ascii")
+    if cache.similarity is not None:
+        head += b"x-llmctl-cache-similarity: %.4f\r\n" % cache.similarity
+    if cache.age_s is not None:
+        head += b"age: %d\r\n" % cache.age_s
+    return head
 
 
 def error_head(error: LlmctlError) -> bytes:

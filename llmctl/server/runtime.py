@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import uvloop
 from prometheus_client import CollectorRegistry
@@ -23,6 +24,7 @@ from llmctl.errors import ConfigError
 from llmctl.gateway.build import Surroundings
 from llmctl.gateway.build_policies import effective
 from llmctl.gateway.reload import Live
+from llmctl.gateway.tokens import installed
 from llmctl.net.pool import Pool
 from llmctl.server.protocol import LimitsHolder
 from llmctl.server.serve import Process, limits_of, listen
@@ -32,6 +34,9 @@ from llmctl.telemetry.metrics import MetricsSink
 from llmctl.telemetry.redact import Redactor
 from llmctl.telemetry.shared_metrics import SharedMetrics
 from llmctl.telemetry.store import RecordStore
+
+if TYPE_CHECKING:
+    from llmctl.batches.parked import Parked
 
 # An exchange makes next to no reference cycles, so the collector's default of every 700 allocations only costs time.
 GC_THRESHOLD = (50_000, 20, 100)
@@ -135,11 +140,40 @@ class _Runtime:
         )
         self.metrics.watch(self.store)
         sinks = (self.store, self.metrics) if config.records.enabled else (self.metrics,)
-        around = Surroundings(self.pool, clock, self.random, sinks, self._bug, transition=self._transition)
+        around = Surroundings(
+            self.pool,
+            clock,
+            self.random,
+            sinks,
+            self._bug,
+            transition=self._transition,
+            warn=self._degraded,
+            tokens=installed(),
+            parker=self._parker(loaded),
+        )
         self.live = Live(lambda: _still_fits(settings.load(), loaded, self.log), around, self.log.info, self._apply)
         self.metrics.gauge("llmctl_in_flight", "Exchanges under way.", lambda: self.live.gateway.in_flight)
+        text = "Bound on false hits over all requests; of several tenants the highest."
+        self.metrics.gauges(
+            "llmctl_cache_error_bound", text, "route", lambda: self.live.gateway.cache_bounds(), peak=True
+        )
+        text = "Answers that the cache has in memory, in entries and bytes."
+        gauges, live = self.metrics.gauges, self.live
+        spent = "Dollars spent in the period that is now, by the subject that spent most."
+        gauges("llmctl_budget_spent_dollars", spent, "budget", lambda: live.gateway.budgets_spent(), peak=True)
+        left = "Share of the budget that the subject with the least left has left."
+        gauges("llmctl_budget_remaining_ratio", left, "budget", lambda: live.gateway.budgets_remaining())
+        self.metrics.gauges("llmctl_cache_memory", text, "unit", lambda: self.live.gateway.cache_sizes())
         text = "Breakers that are not closed, over all workers."
         self.metrics.gauges("llmctl_breakers_open", text, "model", lambda: self.live.gateway.breakers_open())
+
+    def _parker(self, loaded: Loaded) -> "Parked | None":
+        """What has requests of batches wait; not even imported where there are none."""
+        if (batches := loaded.config.batches) is None:
+            return None
+        from llmctl.batches.parked import Parked
+
+        return Parked(Path(batches.dir) / "parked", self.pool, SystemClock(), self.log.info)
 
     def close(self) -> None:
         """Stop sending, write what is left, hand the counts over."""
@@ -162,6 +196,9 @@ class _Runtime:
         self.metrics.transition(model, before, after, reason)
         self.log.warning("breaker", model=model, before=before, after=after, reason=reason)
 
+    def _degraded(self, message: str) -> None:
+        self.log.warning("degraded", detail=message)
+
     def _warn(self, message: str) -> None:
         self.log.warning("records", detail=message)
 
@@ -177,7 +214,8 @@ def _still_fits(new: Loaded, first: Loaded, log: FilteringBoundLogger) -> Loaded
     changed = [
         f"server.{name}" for name in AT_START if getattr(new.config.server, name) != getattr(first.config.server, name)
     ]
-    changed += [name for name in ("records", "telemetry") if getattr(new.config, name) != getattr(first.config, name)]
+    sections = ("records", "telemetry", "batches")
+    changed += [name for name in sections if getattr(new.config, name) != getattr(first.config, name)]
     if changed:
         log.warning("needs_restart", settings=changed)
     return new

@@ -7,16 +7,21 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from random import Random
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from llmctl.config.load import Loaded
 from llmctl.config.schema import ServerConfig
+from llmctl.config.schema_cost import BatchesConfig
 from llmctl.gateway.pipeline import STOPPING
 from llmctl.gateway.reload import Live
 from llmctl.server.admin import Render, admin_app
-from llmctl.server.asgi import App
+from llmctl.server.asgi import App, Asgi
 from llmctl.server.protocol import Limits, LimitsHolder, protocol
+
+if TYPE_CHECKING:
+    from llmctl.batches.lane import Lane
 
 BACKLOG = 2048
 LAST_WORDS = 2  # seconds for telling clients that the gateway stops
@@ -76,8 +81,12 @@ class Process:
         random: Random,
         log: Log,
     ) -> None:
-        server = live.gateway.config.server
-        app = App(live, admin_app(live, render), random)
+        server, batches = live.gateway.config.server, live.gateway.config.batches
+        files: Asgi | None = None
+        self._lane: Lane | None = None
+        if batches is not None:
+            self._lane, files = _lane(live, batches, random, log)
+        app = App(live, admin_app(live, render), random, files)
         config = uvicorn.Config(
             app,
             http=protocol(limits),
@@ -107,9 +116,14 @@ class Process:
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         watch = asyncio.create_task(self._live.watch())
+        lane = asyncio.create_task(self._lane.run()) if self._lane is not None else None
         try:
             await self._server.serve(sockets=[self._sock])
         finally:
+            if self._lane is not None and lane is not None:
+                self._lane.stop() if self._live.draining else self._lane.interrupt()
+                await lane
+                await self._lane.settled()
             watch.cancel()
             with suppress(asyncio.CancelledError):
                 await watch
@@ -120,10 +134,14 @@ class Process:
         """Take no more requests; let what is under way finish within `drain_timeout`. A second call stops at once."""
         if self._live.draining:
             self._server.force_exit = True
+            if self._lane is not None:
+                self._lane.interrupt()
         elif not self._live.draining:
             drain = self._live.gateway.config.server.drain_timeout
             asyncio.get_running_loop().call_later(drain, self._end_exchanges)
         self._live.draining = True
+        if self._lane is not None:
+            self._lane.stop()
         self._log("draining", in_flight=self._live.gateway.in_flight)
         self._server.should_exit = True
 
@@ -131,8 +149,17 @@ class Process:
         """The drain is over: whoever still waits is told so."""
         for task in self._server.server_state.tasks:
             task.cancel(STOPPING)
+        if self._lane is not None:
+            self._lane.interrupt()
 
     def _reload(self) -> None:
         task = asyncio.create_task(self._live.reload())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _lane(live: Live, config: BatchesConfig, random: Random, log: Log) -> tuple["Lane", Asgi]:
+    """What batches need, which is not even imported where there are none."""
+    from llmctl.server.batches import make_batches
+
+    return make_batches(live, config, random, log)

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 
 from llmctl.model.record import Attempt, Passed, Record
 from llmctl.telemetry import semconv
+from llmctl.telemetry.cost_metrics import CostMetrics
 from llmctl.telemetry.routing_metrics import RoutingMetrics
 from llmctl.telemetry.series import Cell, Families, Family, Kind
 from llmctl.telemetry.shared_metrics import SharedMetrics
@@ -143,9 +144,11 @@ class MetricsSink:
         """Show what `function` says at scrape time."""
         self._functions.append((self._family(name, help_, "gauge").cell(), function))
 
-    def gauges(self, name: str, help_: str, label: str, function: Callable[[], Mapping[str, float]]) -> None:
-        """Show what `function` says at scrape time, by the label's value."""
-        self._mapped.append((self._family(name, help_, "gauge", label), function))
+    def gauges(
+        self, name: str, help_: str, label: str, function: Callable[[], Mapping[str, float]], *, peak: bool = False
+    ) -> None:
+        """Show what `function` says at scrape time, by the label's value: over all workers the sum, or the `peak`."""
+        self._mapped.append((self._family(name, help_, "peak" if peak else "gauge", label), function))
 
     def watch(self, store: Watched) -> None:
         """Show `store`'s figures. Its counters are taken as they are: watch one store for life."""
@@ -207,6 +210,7 @@ class MetricsSink:
             "llmctl_guard_verdicts_total", "Exchanges judged.", "counter", "guard", "verdict", "action"
         )
         self._routing = RoutingMetrics(family)
+        self._saving = CostMetrics(family)
         self._errors = family("llmctl_metrics_errors_total", "Records that could not be counted.", "counter").cell()
 
     def _family(self, name: str, help_: str, kind: Kind, *labels: str, bounds: tuple[float, ...] = ()) -> Family:
@@ -256,6 +260,8 @@ class MetricsSink:
         decision = record.decision
         if record.degraded is not None or (decision is not None and decision.strategy != "fixed"):
             self._routing.count(record, models.get(record.requested_model, OTHER), key[0])
+        if record.cache is not None or record.compression is not None:
+            self._saving.count(record, models.get(record.requested_model, OTHER))
         usage = record.usage
         if usage.source != "none":
             self._count_tokens(record, bound)

@@ -13,7 +13,8 @@ import msgspec
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Exemplar, Sample
 
-Kind = Literal["counter", "gauge", "histogram", "info", "unknown"]
+Kind = Literal["counter", "gauge", "peak", "histogram", "info", "unknown"]
+"""`peak` is a gauge of which the highest of several processes counts, as of a bound or a ratio."""
 Trail = tuple[str, str, float, float]
 """An exemplar: request id, trace id, value, epoch seconds."""
 # OpenMetrics allows 128 characters in all; and scrapers' parsers stumble over quotes, which a client may have sent.
@@ -57,7 +58,7 @@ class Family(msgspec.Struct):
     def metric(self) -> Metric:
         """As prometheus_client's exposition wants it."""
         suffix = {"counter": "_total", "info": "_info"}.get(self.kind, "")
-        out = Metric(self.name.removesuffix(suffix), self.help, self.kind)
+        out = Metric(self.name.removesuffix(suffix), self.help, "gauge" if self.kind == "peak" else self.kind)
         for values, cell in list(self.cells.items()):
             labels = dict(zip(self.labels, values, strict=True))
             if self.kind == "histogram":
@@ -91,6 +92,9 @@ def merged(parts: Iterable[Families]) -> Families:
             if (mine.kind, mine.labels, mine.bounds) != (family.kind, family.labels, family.bounds):
                 continue  # written by another version of llmctl
             for values, cell in list(family.cells.items()):
+                if mine.kind == "peak":
+                    mine.cells[values] = Cell(max(cell.value, mine.cells.get(values, cell).value))
+                    continue
                 _add(mine.cell(*values), cell)
                 if mine.kind == "info":
                     mine.cells[values].value = 1.0
@@ -99,7 +103,7 @@ def merged(parts: Iterable[Families]) -> Families:
 
 def lasting(families: Families) -> Families:
     """Those that outlive their process: a gauge says what is now, a counter what has ever been."""
-    return {name: family for name, family in families.items() if family.kind not in ("gauge", "info")}
+    return {name: family for name, family in families.items() if family.kind not in ("gauge", "peak", "info")}
 
 
 def _add(mine: Cell, other: Cell) -> None:

@@ -147,3 +147,10 @@ def test_completions_and_embeddings() -> None:
     assert key({"model": "m", "prompt": ["a"]}, "completion", SCOPE).text == ""
     assert key({"model": "m", "input": "a"}, "embedding", SCOPE).text == ""
     assert one.exact != key({"model": "m", "prompt": "a"}, "embedding", SCOPE).exact
+
+
+def test_without_meaning_the_exact_key_is_the_same() -> None:
+    payload: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+    scope = Scope("t", "r", ("m",), "p")
+    whole = key(payload, "chat", scope)
+    assert key(payload, "chat", scope, by_meaning=False) == whole._replace(partition=b"", text="")

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from llmctl.cache.evidence import Neighbour
-from llmctl.cache.policies import Threshold
+from llmctl.cache.policies import Report, Threshold
 
 
 def near(similarity: float) -> list[Neighbour]:
@@ -35,3 +35,10 @@ def test_audits_measure_a_threshold() -> None:
 def test_nonsense_is_refused() -> None:
     with pytest.raises(ValueError, match="cosine"):
         Threshold(1.5, random=random.Random(0))
+
+
+def test_the_bound_that_stands_is_the_modelled_one_until_it_is_refuted() -> None:
+    assert Report(10, 5, 1, 0, 0.03, 0.01).bound == 0.01
+    assert Report(10, 5, 1, 0, 0.03, 0.01, refuted=True).bound == 0.03
+    assert Report(10, 5, 1, 0, 0.03).bound == 0.03
+    assert Report(10, 5, 0, 0, None).bound is None

@@ -102,6 +102,7 @@ async def test_an_entry_moved_to_another_tenants_key_is_not_served(kept: Kept) -
     store = await kept.store(memory=0)
     await store.put(entry(kept.clock))
     kept.execute("UPDATE Cache SET key = ?, tag = 'other'", sqlite3.Binary(b"o" * 16))
+    await store.look_round(anew=True)
     assert await store.get(b"o" * 16, "other") is None
     assert "another key" in kept.warnings[-1]
 
@@ -258,9 +259,63 @@ def test_isolation_whatever_is_written(
     owners: dict[bytes, str] = {}
     for writer, reader, number in steps:
         key = bytes([number]) * 16
-        disk.put(entry(clock, key=key, tenant=writer, raw=writer.encode()))
+        disk.put([entry(clock, key=key, tenant=writer, raw=writer.encode())])
         owners[key] = writer
         found = disk.get(key, reader)
         assert (found is not None) == (owners[key] == reader)
         assert found is None or found.raw == reader.encode()
     disk.close()
+
+
+async def test_what_is_kept_without_waiting_is_on_disk_at_the_end(kept: Kept) -> None:
+    first = await kept.store()
+    first.keep(entry(kept.clock))
+    assert first.peek(KEY, "acme") is not None
+    await first.close()
+    found = await (await kept.store()).get(KEY, "acme")
+    assert found is not None
+    assert found.entry.raw == b'{"id":"1"}'
+
+
+async def test_a_disk_that_is_far_behind_gets_no_more(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmctl.cache.store.MOST_WAITING", 0)
+    store = await kept.store()
+    store.keep(entry(kept.clock))
+    assert store.unwritten == 1
+    assert store.peek(KEY, "acme") is not None
+    assert (await store.stats()).disk_entries == 0
+
+
+async def test_what_another_process_keeps_is_found_after_a_look_round(kept: Kept) -> None:
+    mine, theirs = await kept.store(), await kept.store()
+    await theirs.put(entry(kept.clock))
+    assert await mine.get(KEY, "acme") is None
+    await mine.look_round()
+    assert await mine.get(KEY, "acme") is not None
+    await theirs.purge()
+    await theirs.put(entry(kept.clock, key=b"o" * 16))
+    await mine.look_round(anew=True)
+    assert await mine.get(b"o" * 16, "acme") is not None
+
+
+async def test_many_kept_at_once_are_all_on_disk(kept: Kept) -> None:
+    store = await kept.store(memory=0)
+    keys = [at.to_bytes(16, "big") for at in range(300)]
+    for at, key in enumerate(keys):
+        store.keep(entry(kept.clock, key=key))
+        if not at % 50:
+            await asyncio.sleep(0.001)
+    await store.close()
+    found = await kept.store()
+    assert [await found.get(key, "acme") is not None for key in keys] == [True] * 300
+
+
+async def test_a_guest_leaves_alone_what_it_cannot_read(kept: Kept) -> None:
+    await (await kept.store(secret=b"one")).put(entry(kept.clock))
+    guest = Store(0, kept.clock, kept.warnings.append)
+    await guest.open(kept.folder, MB, Codec(), guest=True)
+    assert await guest.entries() == []
+    assert await guest.get(KEY, "acme") is None
+    await guest.close()
+    assert kept.warnings == []
+    assert await (await kept.store(secret=b"one")).get(KEY, "acme") is not None

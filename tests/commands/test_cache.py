@@ -2,12 +2,15 @@ import asyncio
 import gzip
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from llmctl.cache.bounded import BoundedPolicy
 from llmctl.cache.entry import Codec, Entry
+from llmctl.cache.learnt import kept_as
 from llmctl.cache.store import Store
 from llmctl.clock import SystemClock
 from llmctl.commands.cache import app
@@ -131,6 +134,46 @@ def test_stats(folder: Path) -> None:
     assert (found["entries"], found["fresh"], found["semantic"]) == (3, 2, 2)
     assert found["tenants"] == {"acme": 1, "beta": 1}, "of what may still be served"
     assert "3 entries" in run("stats", str(folder)).output
+
+
+def test_sealed_entries_are_left_alone(tmp_path: Path) -> None:
+    clock, folder, secret = SystemClock(), tmp_path / "cache", "s" * 16
+
+    async def fill() -> None:
+        store = Store(0, clock, print)
+        await store.open(folder, 1 << 24, Codec(secret.encode()))
+        await store.put(Entry(b"k" * 16, b"p", "acme", b"{}", "m", clock.wall(), 60.0))
+        await store.close()
+
+    asyncio.run(fill())
+    result = run("stats", str(folder))
+    assert "name the file with -c" in result.stderr
+    config = tmp_path / "gateway.yaml"
+    start = "providers: {up: {kind: scripted}}\nmodels: {m: {provider: up}}\n"
+    config.write_text(f"{start}cache: {{dir: '{folder}', secret: {secret}}}\n")
+    assert told("stats", str(folder), "-c", str(config))["tenants"] == {"acme": 1}
+
+
+def test_stats_tell_the_bound_of_each_route(tmp_path: Path) -> None:
+    clock, folder = SystemClock(), tmp_path / "cache"
+    policy = BoundedPolicy(0.02, random=Random(1))
+    for _ in range(40):
+        policy.exact()
+    settings = {"max_error": 0.02, "audit": 0.05, "confidence": 0.99, "guarantee": "modelled", "embedder": "e"}
+
+    async def fill() -> None:
+        store = Store(0, clock, print)
+        await store.open(folder, 1 << 24, Codec())
+        await store.put(kept_as(policy, "acme", "chat", settings, clock.wall()))
+        await store.close()
+
+    asyncio.run(fill())
+    found = told("stats", str(folder))
+    assert found["entries"] == 0
+    [one] = found["policies"]
+    assert (one["tenant"], one["route"], one["requests"], one["hits"]) == ("acme", "chat", 40, 0)
+    assert one["bound"] == 0
+    assert "acme chat: 0 hits of 40 requests" in run("stats", str(folder)).output
 
 
 def test_purge(folder: Path) -> None:

@@ -76,6 +76,19 @@ def test_savings_against_a_model_of_the_price_list_or_a_given_price(store: Path)
         assert "not compared, unpriced: 2" in result.stdout
 
 
+def test_a_baseline_of_the_configuration_has_the_price_that_is_declared(store: Path, tmp_path: Path) -> None:
+    config = tmp_path / "gateway.yaml"
+    up = 'providers: {up: {kind: openai, base_url: "http://127.0.0.1:9/v1"}}\nmodels: {mine: {provider: up}}\n'
+    prices = "{input: 2.5, output: 10, cached_read: 1.25, cached_write: 0}"
+    config.write_text(f"{up}prices: {{version: contract, models: {{mine: {prices}}}}}\n")
+    plain = ("report", "--traces", store, "--json", "--baseline")
+    declared = json.loads(run(*plain, "mine", "--config", config).stdout)["savings"]
+    same = run(*plain, "mine", "--baseline-price", "input=2.5,output=10,cached_read=1.25,cached_write=0")
+    assert declared == json.loads(same.stdout)["savings"] | {"price_version": "configured contract"}
+    listed = json.loads(run(*plain, "openai/gpt-4o", "--config", config).stdout)["savings"]
+    assert listed["price_version"].startswith("genai-prices")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

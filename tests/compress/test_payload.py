@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmctl.compress.extract import estimate
 from llmctl.compress.options import ExtractiveOptions, MinifyOptions
-from llmctl.compress.payload import Applied, Extraction, compress_payload, locate
+from llmctl.compress.payload import Applied, Extraction, compress_payload, locate, volume
 from tests.compress.test_extract import PASSAGES
 
 QUESTION = "Which film won the Oscar for best picture?"
@@ -214,3 +214,53 @@ def test_located_parts_join_to_the_message(text: str) -> None:
     if found is not None:
         assert "".join(found.texts) == text
         assert found.question
+
+
+@pytest.mark.parametrize(
+    ("messages", "history", "expected"),
+    [
+        ([user("x" * 197)], False, 197),
+        ([user("x" * 196)], False, 0),
+        ([user("\u00e9" * 50)], False, 50),
+        ([user("x" * 300), user("short")], False, 0),
+        ([user("x" * 300), user("short")], True, 300),
+        ([user("x" * 300), user("short"), tool("y" * 400)], False, 700),
+        ([{"role": "system", "content": "x" * 300}, {"role": "assistant", "content": "x" * 300}], True, 0),
+        ([user([{"type": "text", "text": "x" * 300}, {"type": "text", "text": "?"}, 3])], False, 300),
+        ("no list", False, 0),
+    ],
+)
+def test_the_volume_is_that_of_long_texts_where_one_of_them_may_be_touched(
+    messages: Any, history: bool, expected: int
+) -> None:
+    options = MinifyOptions(kind="minify", min_tokens=50, history=history)
+    assert volume({"messages": messages}, options) == expected
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["user", "tool", "assistant", "system"]), st.integers(0, 60), st.booleans()),
+        max_size=6,
+    ),
+    st.booleans(),
+)
+def test_nothing_is_changed_where_there_is_no_volume(turns: list[tuple[str, int, bool]], history: bool) -> None:
+    options = MinifyOptions(kind="minify", min_tokens=50, history=history)
+    messages = [{"role": role, "content": ("\u00e9  \n" if wide else "ab  \n") * size} for role, size, wide in turns]
+    payload = {"messages": messages}
+    if not volume(payload, options):
+        assert compress_payload(payload, options).payload is payload
+
+
+def test_a_result_is_shortened_for_the_question_before_it() -> None:
+    asked: list[str] = []
+
+    def shorten(document: str, query: str) -> str:
+        asked.append(query)
+        return document[:10]
+
+    options = ExtractiveOptions(kind="extractive", min_tokens=50)
+    messages = [tool(LONG), user("Which harbour?"), tool(LONG), tool(LONG), user("Which palace?"), tool(LONG)]
+    found = compress_payload({"messages": messages}, options, shorten=shorten)
+    assert asked == ["Which harbour?", "Which harbour?", "Which palace?"]
+    assert [change.message for change in found.changes] == [2, 3, 5]

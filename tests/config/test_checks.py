@@ -35,3 +35,12 @@ def test_times_need_a_zone() -> None:
         {"providers": {"p": {"kind": "x"}}, "models": {"m": {"provider": "p"}}, "keys": [key, {**key, "expires": None}]}
     )
     assert [path for path, _ in typed_check(config)] == [("keys", 0, "expires")]
+
+
+def test_the_risk_of_a_similarity_is_told() -> None:
+    tree = {"cache": {"semantic": {"threshold": 0.93}, "routes": {"r": {"semantic": {"threshold": 0.5}}, "q": None}}}
+    found = dict(advise(tree))
+    assert "at 0.9 2.9% of the answers" in found["cache", "semantic", "threshold"]
+    assert "at 0.8 8.2%" in found["cache", "routes", "r", "semantic", "threshold"]
+    assert len(found) == 2
+    assert not dict(advise({"cache": {"semantic": {"max_error": 0.01}}}))

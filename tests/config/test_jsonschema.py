@@ -89,3 +89,18 @@ def test_includes_are_legal() -> None:
 def matches(described: dict[str, Any], text: str) -> bool:
     texts = (form for form in described["anyOf"] if form["type"] == "string")
     return any(re.search(form["pattern"], text) for form in texts)
+
+
+def test_kinds_within_sections_that_may_be_absent() -> None:
+    document = schema({"cache.semantic.embedder": {"one": Options, "two": Part}})
+    embedder = document["$defs"]["SemanticConfig"]["properties"]["embedder"]
+    assert [one.get("oneOf") or one for one in embedder["anyOf"]] == [
+        [{"$ref": "#/$defs/cache.semantic.embedder-one"}, {"$ref": "#/$defs/cache.semantic.embedder-two"}],
+        {"type": "null"},
+    ]
+    one = document["$defs"]["cache.semantic.embedder-one"]
+    assert (set(one["properties"]), one["required"]) == ({"kind", "base_url", "part"}, ["kind", "base_url"])
+    assert (
+        document["$defs"]["CachePolicyConfig"]["properties"]["semantic"]
+        == (document["$defs"]["CacheConfig"]["properties"]["semantic"])
+    ), "a route's cache has the same embedders"

@@ -49,6 +49,23 @@ def test_its_commented_routes_can_be_built(tmp_path: Path) -> None:
     assert set(loaded.config.resilience) == {"retry", "breaker"}
 
 
+def test_its_commented_ways_to_save_can_be_built(tmp_path: Path) -> None:
+    text = render()
+    examples = text[text.index("# ---- routes") : text.index("# ---- virtual keys")]
+    examples += text[text.index("# ---- cost") : text.index("# ---- records")]
+    path = tmp_path / "gateway.yaml"
+    models = ", ".join(f"{name}: {{provider: p}}" for name in ("small", "medium", "large"))
+    path.write_text(f"providers: {{p: {{kind: scripted}}}}\nmodels: {{{models}}}\n{uncommented(examples)}")
+    loaded = load(path, Environment({}))
+    check(loaded)
+    config = loaded.config
+    assert config.cache is not None
+    assert config.cache.semantic is not None
+    assert config.compress is not None
+    assert config.batches is not None
+    assert list(config.budgets.limits) == ["monthly"]
+
+
 def uncommented(text: str) -> str:
     lines = [line.removeprefix("# ").removeprefix("#") for line in text.splitlines()]
     return "\n".join(line for line in lines if not line.startswith("----")) + "\n"

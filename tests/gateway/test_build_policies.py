@@ -133,10 +133,10 @@ def test_equal_guards_are_one(tmp_path: Path) -> None:
         f"{{preset: none, policies: {{a: {{{PII}}}, b: {{{PII}, mode: shadow}}, "
         f"c: {{{PII}, options: {{threshold: 0.9}}}}}}}}",
     )
-    policies = made.gateway._policies.input
+    policies = made.gateway._beside.policies.input
     assert policies[0].guard is policies[1].guard
     assert policies[0].guard is not policies[2].guard
-    assert len(made.gateway._policies.guards) == 2
+    assert len(made.gateway._beside.policies.guards) == 2
 
 
 @pytest.mark.parametrize(("keys", "strict"), [("preset: strict,", True), ("", False)])
@@ -145,7 +145,7 @@ async def test_thresholds_follow_the_preset_unless_the_policy_has_its_own(
 ) -> None:
     possible = "wire it to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb"  # an address whose check sum is wrong
     made = Bench(tmp_path, f"{{preset: none, policies: {{p: {{{keys} {PII}, direction: input}}}}}}")
-    default = made.gateway._policies.input[0].guard
+    default = made.gateway._beside.policies.input[0].guard
     assert default._threshold == (0.5 if strict else 0.6)  # type: ignore[union-attr]
     assert (await made.say(possible)).record.state == "ok"
 

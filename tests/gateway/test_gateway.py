@@ -9,7 +9,7 @@ from numpy import float32, zeros
 
 from llmctl.gateway.build import Surroundings, build
 from llmctl.gateway.build_policies import Policies
-from llmctl.gateway.gateway import Gateway
+from llmctl.gateway.gateway import Beside, Gateway
 from llmctl.gateway.leases import Made
 from llmctl.gateway.pipeline import Pipeline
 from llmctl.gateway.probes import Prober
@@ -62,8 +62,8 @@ def with_providers(folder: Path, *providers: Provider) -> Gateway:
     keyring = Keyring({}, clock, lambda _: None, lambda _, __: False)
     made = {Made.of(provider.name, "scripted", {}): provider for provider in providers}
     route = Route({}, {}, Tools(lambda text: zeros(256, float32), lambda text: ""), AROUND.random)
-    beside = (Prober((), 1.0, clock.monotonic), Mirror({}, pipeline, AROUND.random), Policies())
-    return Gateway(loaded(CONFIG, folder), pipeline, keyring, route, made, {}, beside, around())
+    beside = Beside(Prober((), 1.0, clock.monotonic), Policies(), [Mirror({}, pipeline, AROUND.random)])
+    return Gateway(loaded(CONFIG, folder), pipeline, keyring, route, providers, made, {}, beside, around())
 
 
 async def test_a_provider_that_does_not_start_stops_those_that_did(tmp_path: Path) -> None:

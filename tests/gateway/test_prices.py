@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from genai_prices import Usage as TheirUsage
 from genai_prices import calc_price
+from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmctl.gateway.prices import PROVIDER_IDS, Priced, price_list
+from llmctl.gateway.prices import BATCH, PROVIDER_IDS, Priced, price_list, price_of
+from llmctl.model.pricing import Price, Tier
 from llmctl.model.usage import UNPRICED, Cost, Usage
 from llmctl.providers import TABLE
 from llmctl.testing.clock import ManualClock
@@ -55,6 +57,48 @@ def test_it_is_what_the_library_itself_would_charge(name: str, fresh: int, read:
         theirs, known.model, provider_id=PROVIDER_IDS[known.kind], genai_request_timestamp=at
     ).total_price
     assert PRICES.cost(name, usage).usd == pytest.approx(float(total))
+
+
+EVERY = [
+    (provider, model, context)
+    for provider in get_snapshot().providers
+    for model in provider.models
+    for context in (None, BATCH)
+    if context is None or any(variant.when == BATCH for variant in model.price_variants or ())
+]
+NEARLY = st.sampled_from([0, 1, 1000, 199_999, 200_000, 200_001]) | st.integers(0, 300_000)
+
+
+@settings(max_examples=20, deadline=None)
+@given(NEARLY, NEARLY, NEARLY, NEARLY, NEARLY)
+def test_every_model_costs_what_the_library_says(fresh: int, read: int, write: int, output: int, thought: int) -> None:
+    """Each bucket, in a batch and not. A fee for each request, which four models have, is in theirs alone."""
+    usage = Usage(fresh, read, write, output, thought, "provider")
+    theirs = TheirUsage(
+        input_tokens=usage.prompt, cache_read_tokens=read, cache_write_tokens=write, output_tokens=usage.completion
+    )
+    at = datetime.fromtimestamp(CLOCK.wall(), UTC)
+    for provider, model, context in EVERY:
+        price = price_of(model, "v", at)
+        if price is None:
+            continue
+        total = model.calc_price(theirs, provider, genai_request_timestamp=at, price_context=context).total_price
+        ours = price.cost(usage, batch=context is not None)
+        fee = float(str(model.get_prices(at, context).requests_kcount or 0)) / 1000
+        assert abs((ours.usd or 0.0) - (float(total) - fee)) < 1e-9, (provider.id, model.id, context)
+        assert ours.status != "exact" or not fee
+
+
+def test_nearly_all_models_are_compared() -> None:
+    at = datetime.fromtimestamp(CLOCK.wall(), UTC)
+    assert sum(price_of(model, "v", at) is not None for _, model, _ in EVERY) > 0.9 * len(EVERY)
+
+
+def test_what_is_declared_stands_instead() -> None:
+    own = Price((Tier(1.0, 2.0),), "configured x")
+    prices = price_list({"mini": KNOWN["mini"], "home": Priced("local", None, "x")}, CLOCK, {"mini": own, "home": own})
+    assert prices.of("mini") is own
+    assert prices.of("home") is own
 
 
 def test_claude_charges_for_writing_its_cache() -> None:

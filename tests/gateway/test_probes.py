@@ -120,9 +120,10 @@ async def test_a_bug_in_a_probe_does_not_end_the_looking(tmp_path: Path, clock: 
     looking = prober(troupe)
     looking.start()
     await soon(lambda: "probe" in troupe.called)
-    assert troupe.standing("a").breaker.retry_after() == 0
-    troupe.standing("a").breaker.hold(1)
-    clock.advance(1)
+    breaker = troupe.standing("a").breaker
+    assert breaker.retry_after() == 0
+    breaker.record(False, 0.1, breaker.allow())
+    clock.advance(breaker.retry_after())
     await soon(lambda: troupe.called.count("probe") == 2)
     looking.stop()
 

@@ -7,7 +7,7 @@ import pytest
 
 from llmctl.errors import Unavailable, UpstreamConnectError, UpstreamLost, UpstreamStatus, UpstreamTimeout
 from llmctl.testing.clock import ManualClock
-from tests.gateway.troupe import Part, Played, breaks, fails, play, refuses, says, streams
+from tests.gateway.troupe import Part, Played, breaks, fails, go_down, play, refuses, says, streams
 
 BY_CLASS = (
     "kind: fixed, model: a, fallbacks: {rate_limit: [b], server_error: [c, b], context_length: [c], default: [b, c]}"
@@ -169,8 +169,12 @@ async def test_cheaper_models_count_for_the_next_try_too(tmp_path: Path) -> None
     clock = ManualClock()
     route = "kind: fixed, model: a, fallbacks: {}, cheaper: [c]"
     troupe = play(tmp_path, route, a=[refuses(500)], c=[refuses(500)], rest=resilient(FRAGILE, clock=clock))
+    breaker = troupe.standing("a").breaker
+    go_down(troupe.standing("a"))
+    clock.advance(10)
+    breaker.record(False, 0.1, breaker.allow())
     await troupe.ask()
-    troupe.standing("a").breaker.hold(60)
+    assert breaker.retry_after() == 20
     asked = await troupe.ask()
     assert isinstance(asked.failure, Unavailable)
     assert asked.failure.retry_after == pytest.approx(10)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmctl.gateway.tally import Tally
+from llmctl.gateway.tally import Tally, estimate, used
+from llmctl.gateway.tokens import LONGEST, Tokens
 from llmctl.model import chat
 from llmctl.model.chat import Chunk
 from llmctl.model.exchange import Exchange
@@ -111,3 +112,52 @@ def test_all_that_was_said_is_in_the_transcript(field: str) -> None:
     done = settled([[chunk(**{field: "four"}), chunk(0, "stop", **{field: "teen"})]])
     assert transcript(done)[0]["message"] == {field: "fourteen"}
     assert done.usage.output == 2
+
+
+LETTERS = Tokens(lambda name: lambda text: text.count("x") if name == "o200k_base" else 0, lambda job: job())
+LOADING = Tokens(lambda name: len, lambda job: None)
+
+
+def asking() -> Exchange:
+    done = exchange(ManualClock())
+    done.payload, done.raw = {"model": "m", "messages": [{"role": "user", "content": "xx"}]}, b"y" * 41
+    return done
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+def test_a_stream_that_is_cut_short_is_counted_by_the_tokenizer(batches: int) -> None:
+    tally, done = Tally(keep_content=False, tokens=LETTERS), asking()
+    LETTERS.of("m-1")  # the first that asks only starts it
+    for _ in range(batches):
+        tally.add([chunk(content="x--x"), chunk(tool_calls=[tool(0, function={"name": "f", "arguments": "x"})])])
+    tally.settle(done)
+    assert (done.usage.input, done.usage.output, done.usage.source) == (2 + 6, 3 * batches, "estimated")
+
+
+def test_a_long_stream_is_counted_by_its_first_part() -> None:
+    tally, done = Tally(keep_content=False, tokens=LETTERS), asking()
+    for _ in range(3 * LONGEST // 1000):
+        tally.add([chunk(content="x---" * 250)])
+    tally.settle(done)
+    assert done.usage.output == 3 * LONGEST // 4
+
+
+def test_while_the_vocabulary_loads_the_length_says() -> None:
+    tally, done = Tally(keep_content=False, tokens=LOADING), asking()
+    tally.add([chunk(content="x" * 9)])
+    tally.settle(done)
+    assert (done.usage.input, done.usage.output, done.usage.source) == (11, 3, "estimated")
+
+
+def test_a_whole_answer_without_counts_is_counted_by_its_own_models_vocabulary() -> None:
+    body = '{"model":"%s","choices":[{"message":{"content":"xxxx","tool_calls":[{"function":{"arguments":"x"}}]}}]}'
+    for model, output in (("gpt-4o", 5), ("gpt-4", 0)):
+        answer = chat.answer((body % model).encode())
+        used(asking(), answer, LETTERS)  # starts a vocabulary
+        assert used(asking(), answer, LETTERS).output == output
+        assert used(asking(), answer) == estimate(asking(), 5)
+
+
+def test_counts_of_the_provider_are_not_counted_again() -> None:
+    answer = chat.answer(b'{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":7}}')
+    assert (used(asking(), answer, LETTERS).input, used(asking(), answer, LETTERS).source) == (7, "provider")

@@ -78,6 +78,28 @@ def test_status(usage: Usage, status: str, expected: float) -> None:
     assert (cost.status, cost.usd, cost.price_version) == (status, expected, "v")
 
 
+def test_a_price_for_none_of_the_tokens_is_no_price() -> None:
+    assert Price((Tier(None, 10.0),), "v").cost(Usage(5, source="provider")) is UNPRICED
+
+
+def test_what_charges_for_more_than_tokens_is_known_in_part() -> None:
+    cost = Price((Tier(1.0, 10.0),), "v", whole=False).cost(Usage(5, source="provider"))
+    assert (cost.usd, cost.status) == (5.0, "partial")
+
+
+def test_reasoning_may_have_a_price_of_its_own() -> None:
+    price = Price((Tier(1.0, 10.0, reasoning=3.0),), "v")
+    assert price.cost(Usage(output=2, reasoning=5, source="provider")).usd == 35.0
+
+
+def test_a_batch_has_its_own_prices_or_none() -> None:
+    usage = Usage(2, output=1, source="provider")
+    both = Price((Tier(1.0, 10.0),), "v", batch=(Tier(0.5, 5.0),))
+    assert (both.cost(usage).usd, both.cost(usage, batch=True).usd) == (12.0, 6.0)
+    assert PriceList({"m": both}).cost("m", usage, batch=True).usd == 6.0
+    assert FLAT.cost(usage, batch=True) is UNPRICED
+
+
 def test_a_free_model_is_priced_at_zero_and_exactly() -> None:
     cost = Price((Tier(0.0, 0.0),), "v").cost(Usage(5, output=5, source="provider"))
     assert (cost.usd, cost.status) == (0.0, "exact")

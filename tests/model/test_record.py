@@ -39,6 +39,7 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
+USAGE = st.builds(Usage, COUNT, COUNT, COUNT, COUNT, COUNT, st.sampled_from(["none", "provider", "estimated"]))
 ATTEMPTS = st.builds(
     Attempt,
     TEXT,
@@ -85,6 +86,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "compression": st.none() | st.builds(Compression, COUNT, COUNT),
     "tags": st.dictionaries(TEXT, TEXT, max_size=3),
     "usage": st.builds(Usage, COUNT, COUNT, COUNT, COUNT, COUNT, st.sampled_from(["none", "provider", "estimated"])),
+    "discarded": st.builds(
+        Usage, COUNT, COUNT, COUNT, COUNT, COUNT, st.sampled_from(["none", "provider", "estimated"])
+    ),
     "cost": st.builds(Cost, MAYBE_NUMBER, st.sampled_from(["exact", "estimated", "partial", "unpriced"]), TEXT),
     "ttft_us": st.none() | COUNT,
     "overhead_us": st.integers(-(2**53), 2**53),

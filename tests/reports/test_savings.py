@@ -65,6 +65,12 @@ def test_each_layer_gets_its_own(tmp_path: Path) -> None:
     assert of.baseline - sum(part.usd for part in of.parts) == of.actual
 
 
+def test_the_baseline_would_not_have_made_what_was_thrown_away(tmp_path: Path) -> None:
+    made = record(0, usage=used(30, 0, 0, 9, 0), discarded=used(20, 0, 0, 6, 0), cost=Cost(25.0, "exact", "p"))
+    of = found(tmp_path, made)
+    assert (float(of.baseline), parts(of)["routing"]) == (40, (15, 1))
+
+
 def test_what_is_not_known_is_counted_and_left_out(tmp_path: Path) -> None:
     hit = record(1, usage=Usage(), cost=UNPRICED, attempts=[], cache=CacheOutcome("semantic"))
     of = found(

@@ -67,3 +67,16 @@ def test_kinds_as_prometheus_names_them(kind: str, name: str, sample: str) -> No
     made.cell().value = 3
     (only,) = made.metric().samples
     assert (only.name, only.value) == (sample, 3)
+
+
+def test_of_a_peak_the_highest_counts() -> None:
+    parts: list[Families] = []
+    for value in (0.1, 0.3, -0.2):
+        one = Family("bound", "help", "peak", ("route",))
+        one.cell("r").value = value
+        parts.append({"bound": one})
+    total = merged(parts)
+    assert total["bound"].cell("r").value == 0.3
+    assert merged(parts[2:])["bound"].cell("r").value == -0.2, "also where all are below 0"
+    assert total["bound"].metric().type == "gauge"
+    assert not lasting(total)

@@ -1,7 +1,7 @@
 """Who is calling: a virtual key becomes a `Principal`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmctl.clock import Clock
 from llmctl.errors import Unauthorized
@@ -47,10 +47,23 @@ class Keyring:
         key = self._keys.get(parts[0]) if parts else None
         if parts is None or key is None or not self._verify(parts[1], key.hash):
             raise Unauthorized("this API key is not known here; make one with `llmctl keys new`")
-        expires = key.principal.expires
-        if expires is not None and self._clock.wall() >= expires:
-            raise Unauthorized("this API key has expired; ask for a new one", code="expired_api_key")
+        self._unexpired(key.principal)
         return key.principal
+
+    def renewed(self, principal: Principal) -> Principal:
+        """Whom a principal's key makes the caller now, with the priority given. Raises Unauthorized."""
+        if not self._keys:
+            now: Principal | None = ANYONE
+        else:
+            now = self._keys[principal.key].principal if principal.key in self._keys else None
+        if now is None or (now.key, now.tenant) != (principal.key, principal.tenant):
+            raise Unauthorized("the API key that asked for this is no longer known here")
+        self._unexpired(now)
+        return replace(now, priority=principal.priority)
+
+    def _unexpired(self, principal: Principal) -> None:
+        if principal.expires is not None and self._clock.wall() >= principal.expires:
+            raise Unauthorized("this API key has expired; ask for a new one", code="expired_api_key")
 
 
 class Auth:
@@ -62,5 +75,8 @@ class Auth:
         self._keyring = keyring
 
     async def run(self, exchange: Exchange, client: Client) -> None:
-        """Sets `principal`."""
-        exchange.principal = self._keyring.principal(exchange.credential)
+        """Sets `principal`. Where code in this process has set it, its key must still be one."""
+        if exchange.principal is None:
+            exchange.principal = self._keyring.principal(exchange.credential)
+        else:
+            exchange.principal = self._keyring.renewed(exchange.principal)

@@ -11,12 +11,13 @@ from llmctl.gateway.policies import Finding, Findings, Hearing
 from llmctl.guards.base import About, Source
 from llmctl.guards.redaction import Covered, Redaction, replaced
 from llmctl.guards.validation import Validation, check_request
-from llmctl.model.exchange import Exchange
+from llmctl.model.exchange import WISHES, Exchange
 from llmctl.model.json import encode
 
 JOINED_CHARACTERS = 4_000
 MAX_PASSAGES = 10_000
 TURN = 5_000  # characters judged in one go before others get their turn: some milliseconds
+CACHE_HEADER = b"x-llmctl-cache"
 KEPT = 20_000  # characters judged for the record alone, once the request is refused
 
 _ABOUT: dict[Source, About] = {
@@ -36,6 +37,8 @@ class InputGuards:
     async def run(self, exchange: Exchange, client: Client) -> None:
         """Sets `cleared`, `guards`, `notices`, and where something was redacted `restoration`. Raises Blocked."""
         _take_context(exchange)
+        if (header := exchange.headers.get(CACHE_HEADER)) is not None:
+            exchange.wish = _wish(header)
         plan = self._plans.of(exchange)
         if not plan.policies:
             exchange.cleared = True
@@ -176,13 +179,25 @@ class _Redacting:
         exchange.restoration = names
 
 
+def _wish(header: bytes) -> str:
+    wish = header.decode("latin-1").strip().lower()
+    if wish not in WISHES:
+        name = CACHE_HEADER.decode()
+        raise InvalidRequest(f"the header {name} takes {', '.join(WISHES)}", param=name)
+    return wish
+
+
 def _take_context(exchange: Exchange) -> None:
-    """`llmctl: {context: [...]}` is for us alone: passages that the answer may rest on."""
+    """`llmctl: {context: [...], cache: ...}` is for us alone: what the answer may rest on, what the cache may do."""
     if "llmctl" not in exchange.payload:
         return
     ours = exchange.payload.pop("llmctl")
     exchange.raw = None
-    context = ours.get("context", []) if isinstance(ours, dict) and ours.keys() <= {"context"} else None
+    if not isinstance(ours, dict) or not ours.keys() <= {"context", "cache"}:
+        raise InvalidRequest("`llmctl` takes `context`, a list of texts, `cache`, and nothing else", param="llmctl")
+    context, wish = ours.get("context", []), ours.get("cache", "")
     if not isinstance(context, list) or not all(isinstance(passage, str) for passage in context):
-        raise InvalidRequest("`llmctl` takes `context`, a list of texts, and nothing else", param="llmctl")
-    exchange.passages = tuple(context)
+        raise InvalidRequest("`llmctl.context` is a list of texts", param="llmctl.context")
+    if "cache" in ours and wish not in WISHES:
+        raise InvalidRequest(f"`llmctl.cache` is one of {', '.join(WISHES)}", param="llmctl.cache")
+    exchange.passages, exchange.wish = tuple(context), wish

@@ -56,7 +56,7 @@ class Reserve:
                 continue
             options = limit.limiter.options
             subject = _subject(options, exchange, tenant, name)
-            answer = 0 if exchange.operation == "embedding" else _output(exchange.payload, options.assumed_output)
+            answer = 0 if exchange.operation == "embedding" else output(exchange.payload, options.assumed_output)
             tokens = prompt + answer
             denial = limit.limiter.check(subject, tokens)
             if denial is None:
@@ -97,7 +97,7 @@ def _subject(options: RateLimitOptions, exchange: Exchange, tenant: str, name: s
     return tuple(parts[part] for part in options.per)
 
 
-def _output(payload: dict[str, Any], assumed: int) -> int:
+def output(payload: dict[str, Any], assumed: int) -> int:
     """Tokens that the answer may have: the larger of two maxima, as nobody knows which one a provider heeds."""
     given = [_count(payload.get(field)) for field in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
     return (max(given) or assumed) * (_count(payload.get("n")) or 1)

@@ -10,7 +10,8 @@ from llmctl.gateway.passages import Texts
 from llmctl.gateway.plans import Plan, Plans
 from llmctl.gateway.policies import Finding, Hearing
 from llmctl.gateway.spoken import REASONING, Place, lone, resaid, said, untold
-from llmctl.gateway.tally import estimate, written
+from llmctl.gateway.tally import estimate, used
+from llmctl.gateway.tokens import Tokens
 from llmctl.guards.base import About
 from llmctl.model import chat
 from llmctl.model.chat import Answer, Chunk
@@ -26,9 +27,17 @@ class OutputGuards:
 
     name = "output_guards"
 
-    def __init__(self, plans: Plans, segment: int, now: Callable[[], float], again: Again | None) -> None:
-        """`again` is None where no answer is to be asked for twice."""
+    def __init__(
+        self,
+        plans: Plans,
+        segment: int,
+        now: Callable[[], float],
+        again: Again | None,
+        tokens: Tokens | None = None,
+    ) -> None:
+        """`again` is None where no answer is to be asked for twice; `tokens` counts what no provider did."""
         self._plans = plans
+        self._tokens = tokens
         self._segment = segment
         self._now = now
         self._again = again
@@ -51,7 +60,7 @@ class OutputGuards:
             exchange.whole = await _guarded(answer, Judging(plan, _about(exchange, plan), hearing))
         except Unfit as unfit:
             exchange.whole = None
-            spent = _cost(exchange, answer)
+            spent = used(exchange, answer, self._tokens)
             if not self._repairs(exchange) or repaired:
                 exchange.discard(spent)
                 raise
@@ -59,7 +68,7 @@ class OutputGuards:
             await self._repair(exchange, client, _first(answer), unfit, spent)
         except BaseException:  # cancelled, too: the answer is paid for
             exchange.whole = None
-            exchange.discard(_cost(exchange, answer))
+            exchange.discard(used(exchange, answer, self._tokens))
             raise
         else:
             return
@@ -81,15 +90,16 @@ class OutputGuards:
         except Unfit as unfit:
             held = guarded.waiting()
             if not self._repairs(exchange) or repaired:
-                exchange.discard(_spent(exchange, held))
+                exchange.discard(_spent(exchange, held, self._tokens))
                 raise
             mended = True
             await source.aclose()  # type: ignore[attr-defined]
-            await self._repair(exchange, client, guarded.said(), unfit, _spent(exchange, held))
+            spent = _spent(exchange, held, self._tokens)
+            await self._repair(exchange, client, guarded.said(), unfit, spent)
             assert exchange.chunks is not None
             again = self._stream(exchange, client, plan, exchange.chunks, repaired=True)
         except BaseException:  # also where the client has gone
-            _account(exchange, guarded.waiting())
+            _account(exchange, guarded.waiting(), self._tokens)
             raise
         finally:
             await passing.aclose()  # type: ignore[attr-defined]
@@ -153,7 +163,7 @@ def _about(exchange: Exchange, plan: Plan) -> About:
         if not told:
             return ANSWER
         return About("output", "assistant", system="\n".join(Texts({"messages": told}, "chat").of("system")))
-    texts = Texts(exchange.payload, exchange.operation)
+    texts = Texts(exchange.payload if exchange.original is None else exchange.original, exchange.operation)
     user = texts.of("user")
     wanted: Any = exchange.payload.get("response_format")
     return About(
@@ -166,9 +176,9 @@ def _about(exchange: Exchange, plan: Plan) -> About:
     )
 
 
-def _account(exchange: Exchange, held: list[Chunk]) -> None:
+def _account(exchange: Exchange, held: list[Chunk], tokens: Tokens | None) -> None:
     """A stream that is cut short: what was held is paid for too. Counts, where there are any, cover all of it."""
-    spent = _spent(exchange, held)
+    spent = _spent(exchange, held, tokens)
     if spent.source == "provider":
         exchange.usage = spent
     elif exchange.first_chunk_at is None:
@@ -181,14 +191,12 @@ def _first(answer: Answer) -> str:
     return next((text for place, _, text in said(answer.body.choices) if place.field == "content"), "")
 
 
-def _cost(exchange: Exchange, answer: Answer) -> Usage:
-    return answer.usage if answer.body.usage else estimate(exchange, written(answer.body.choices))
-
-
-def _spent(exchange: Exchange, held: list[Chunk]) -> Usage:
+def _spent(exchange: Exchange, held: list[Chunk], tokens: Tokens | None) -> Usage:
     """Tokens of chunks that the client will not see."""
     counted = [chunk.body.usage for chunk in held if chunk.body.usage is not None]
     if counted:
         return counted[-1].partition()
-    size = sum(len(text) for chunk in held for _, _, text in said(chunk.body.choices))
-    return estimate(exchange, size) if size else Usage()
+    texts = [text for chunk in held for _, _, text in said(chunk.body.choices)]
+    if not any(texts):
+        return Usage()
+    return estimate(exchange, sum(map(len, texts)), texts, tokens, held[0].body.model or exchange.model)

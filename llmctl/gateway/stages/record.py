@@ -77,6 +77,7 @@ class WriteRecord:
             tags=exchange.tags,
             batch=exchange.batch,
             usage=exchange.usage,
+            discarded=exchange.discarded,
             cost=exchange.cost,
             ttft_us=exchange.us(first) if first is not None else None,
             overhead_us=overhead_us(duration, exchange.attempts),

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from llmctl.clock import Clock
 from llmctl.gateway.client import Client
 from llmctl.gateway.restored import restored, restored_stream
-from llmctl.gateway.tally import Tally, estimate, written
+from llmctl.gateway.tally import Tally, used
+from llmctl.gateway.tokens import Tokens
 from llmctl.model.chat import Chunk
 from llmctl.model.exchange import Exchange
 from llmctl.model.pricing import PriceList
@@ -26,17 +27,21 @@ class Charge:
 
 def charge(exchange: Exchange, prices: PriceList) -> None:
     """Set the exchange's cost, with all that was thrown away in it and in its usage."""
-    if exchange.degraded == "static":
-        exchange.usage = NO_USAGE  # the counts are the client's to read; no model made any
-    exchange.cost = prices.cost(exchange.model, exchange.usage)
+    if exchange.replayed or exchange.degraded == "static":
+        exchange.usage = NO_USAGE  # the counts are the client's to read; no model made any now
+    exchange.cost = prices.cost(exchange.model, exchange.usage, batch=exchange.parked)
     if exchange.spent:
         _charge_spent(exchange, prices)
 
 
 def _charge_spent(exchange: Exchange, prices: PriceList) -> None:
     for model, usage in exchange.spent:
-        cost = prices.cost(model, usage)
-        exchange.cost = exchange.cost + cost if exchange.usage.source != "none" else cost
+        cost = prices.cost(model, usage, batch=exchange.parked)
+        if exchange.usage.source != "none":
+            exchange.cost += cost
+            exchange.discarded += usage
+        else:  # nothing was delivered: the first of what was thrown away stands for the answer
+            exchange.cost = cost
         exchange.usage += usage
     exchange.spent = []
 
@@ -46,8 +51,10 @@ class Respond:
 
     name = "respond"
 
-    def __init__(self, clock: Clock, prices: PriceList, *, keep_content: bool) -> None:
+    def __init__(self, clock: Clock, prices: PriceList, *, keep_content: bool, tokens: Tokens | None = None) -> None:
+        """`tokens` counts what no provider did; without it the length says."""
         self._now = clock.monotonic
+        self._tokens = tokens
         self._prices = prices
         self._keep_content = keep_content
 
@@ -56,8 +63,7 @@ class Respond:
         if (answer := exchange.whole) is not None:
             body = answer.body
             exchange.first_chunk_at = self._now()
-            usage = answer.usage if body.usage is not None else estimate(exchange, written(body.choices))
-            exchange.usage = usage
+            exchange.usage = used(exchange, answer, self._tokens)
             exchange.served_model = body.model or ""
             exchange.finish_reason = body.choices[0].finish_reason if body.choices else None
             charge(exchange, self._prices)
@@ -67,7 +73,7 @@ class Respond:
                 answer = restored(answer, exchange.restoration)
             await client.whole(exchange, answer)
         elif (chunks := exchange.chunks) is not None:
-            tally = Tally(keep_content=self._keep_content)
+            tally = Tally(keep_content=self._keep_content, tokens=self._tokens)
             passing = self._tallied(exchange, chunks, tally)
             if exchange.restoration is not None:
                 passing = restored_stream(passing, exchange.restoration)

@@ -6,7 +6,7 @@ from typing import Any
 
 from llmctl.errors import LlmctlError
 from llmctl.gateway.attempt import INNOCENT, Begun, Caller
-from llmctl.gateway.cascade import cascaded, used
+from llmctl.gateway.cascade import cascaded
 from llmctl.gateway.client import Client
 from llmctl.gateway.course import Again, Course, Step
 from llmctl.gateway.hedge import HedgePolicy
@@ -15,6 +15,7 @@ from llmctl.gateway.replayed import answer_of, streamed
 from llmctl.gateway.reserves import Line, Reserves
 from llmctl.gateway.resumed import Resumed, resumable
 from llmctl.gateway.retry import classify
+from llmctl.gateway.tally import used
 from llmctl.gateway.target import Target
 from llmctl.model.chat import Chunk
 from llmctl.model.exchange import Exchange
@@ -75,7 +76,7 @@ class Upstream:
     async def _follow(
         self, exchange: Exchange, reserves: Reserves, course: Course, step: Step, failed: LlmctlError | None
     ) -> Begun | None:
-        """Down the line, until somebody answers; None if the answer is the static one. Raises LlmctlError."""
+        """Down the line, until somebody answers; None if the answer is no model's. Raises LlmctlError."""
         within = reserves.attempt_timeout
         while True:
             if failed is not None:
@@ -153,9 +154,16 @@ def _first(exchange: Exchange) -> Why:
 
 
 def _excused(exchange: Exchange, reserves: Reserves, error: LlmctlError) -> bool:
-    """Whether the static answer is given instead of this error; if so it is set. The request's own faults are told."""
+    """Whether another answer is given instead of this error: a stale one, or the static one. The request's own faults
+    are told."""
+    if classify(error) in INNOCENT:
+        return False
+    if exchange.cached is not None and exchange.cached.stale is not None:
+        exchange.degraded = "stale"
+        exchange.cached.serve_stale(exchange)
+        return True
     text = reserves.static_answer
-    if text is None or classify(error) in INNOCENT or exchange.operation == "embedding":
+    if text is None or exchange.operation == "embedding":
         return False
     answer = answer_of(exchange, text, exchange.requested_model)
     exchange.degraded, exchange.model, exchange.provider = "static", "", ""

@@ -72,3 +72,32 @@ async def test_without_keys_everyone_is_anyone() -> None:
     keyring = ring({})
     assert not keyring
     assert keyring.principal("whatever") is ANYONE
+
+
+async def test_a_principal_from_within_must_still_have_its_key() -> None:
+    clock = ManualClock(wall=1000.0)
+    auth = Auth(ring({ENTRY["id"]: ENTRY["hash"]}, 1001.0, clock))
+    asked = exchange(clock)
+    asked.principal = Principal(ENTRY["id"], "acme", models=frozenset({"old"}), priority=-50)
+    await auth.run(asked, CollectingClient({}))
+    assert asked.principal == Principal(ENTRY["id"], "acme", expires=1001.0, priority=-50)  # as it is configured now
+    for other in (Principal(OTHER_ENTRY["id"], "acme"), Principal(ENTRY["id"], "else"), Principal("", "default")):
+        asked.principal = other
+        with pytest.raises(Unauthorized, match="no longer"):
+            await auth.run(asked, CollectingClient({}))
+    clock.set_wall(1001.0)
+    asked.principal = Principal(ENTRY["id"], "acme")
+    with pytest.raises(Unauthorized) as caught:
+        await auth.run(asked, CollectingClient({}))
+    assert caught.value.code == "expired_api_key"
+
+
+async def test_without_keys_a_principal_from_within_is_anyone_or_nobody() -> None:
+    auth = Auth(ring({}))
+    asked = exchange(CLOCK)
+    asked.principal = Principal("", "default", priority=3)
+    await auth.run(asked, CollectingClient({}))
+    assert asked.principal.priority == 3
+    asked.principal = Principal(ENTRY["id"], "acme")
+    with pytest.raises(Unauthorized):
+        await auth.run(asked, CollectingClient({}))

@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import product
 
 import pytest
 
-from llmctl.gateway.stages.respond import Respond
+from llmctl.gateway.stages.respond import Respond, charge
 from llmctl.model import chat
 from llmctl.model.chat import Chunk, Operation
 from llmctl.model.pricing import Price, PriceList, Tier
-from llmctl.model.usage import NO_USAGE, UNPRICED, Usage
+from llmctl.model.usage import NO_USAGE, UNPRICED, Usage, UsageSource
 from llmctl.testing.clock import ManualClock
 from llmctl.testing.gateway import CollectingClient, exchange
 
@@ -85,3 +86,29 @@ async def test_a_text_of_the_routes_own_costs_nothing() -> None:
     asked.spent, asked.whole = [("m", Usage(input=1, output=1, source="provider"))], chat.answer(own)
     await stage().run(asked, CollectingClient({}))
     assert (asked.cost.usd, asked.cost.status, asked.usage.prompt) == (3.0, "exact", 1)
+
+
+SOURCES: tuple[UsageSource, ...] = ("provider", "estimated", "none")
+MODELS = PriceList(
+    {"all": Price((Tier(1.0, 2.0),), "v"), "some": Price((Tier(1.0, None),), "v"), "none": Price((), "v")}
+)
+SPENT = [(model, source) for model in ("all", "some", "none", "unheard of") for source in SOURCES[:2]]
+
+
+@pytest.mark.parametrize("spent", [[], *([one] for one in SPENT), [SPENT[0], SPENT[3]], [SPENT[1], SPENT[6]]])
+def test_the_status_is_as_good_as_the_least_known_part(spent: list[tuple[str, UsageSource]]) -> None:
+    """Of an exchange and of what its retries, hedges and panels threw away."""
+    for model, source in product(("all", "some", "none", "unheard of"), SOURCES):
+        asked = exchange(ManualClock())
+        asked.model, asked.usage = model, Usage(1, output=1, source=source) if source != "none" else NO_USAGE
+        asked.spent = [(name, Usage(1, output=1, source=known)) for name, known in spent]
+        parts = [*spent, *([(model, source)] if source != "none" else [])]
+        charge(asked, MODELS)
+        models, sources = {name for name, _ in parts}, {known for _, known in parts}
+        if not models & {"all", "some"}:
+            assert asked.cost == UNPRICED, (model, source)
+            continue
+        expected = "partial" if models != {"all"} else "estimated" if "estimated" in sources else "exact"
+        usd = sum({"all": 3.0, "some": 1.0}.get(name, 0.0) for name, _ in parts)
+        assert (asked.cost.status, asked.cost.usd, asked.cost.price_version) == (expected, usd, "v"), (model, source)
+        assert (asked.usage.input, asked.usage.output) == (len(parts), len(parts))
