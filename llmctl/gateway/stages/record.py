@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from llmctl.clock import Clock
+from llmctl.gateway.tags import tags_of
 from llmctl.model.exchange import Exchange
 from llmctl.model.json import compact, encode
 from llmctl.model.record import Record, overhead_us
@@ -74,7 +75,7 @@ class WriteRecord:
             degraded=exchange.degraded,
             transitions=exchange.transitions,
             shadow_of=exchange.shadow_of,
-            tags=exchange.tags,
+            tags=tags_of(exchange),
             batch=exchange.batch,
             usage=exchange.usage,
             discarded=exchange.discarded,
