@@ -1,5 +1,6 @@
 """Makes the cache of a configuration, and what holds for each name that clients may ask for."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -103,6 +104,7 @@ class CacheMaker:
             own.single_flight,
             semantic,
             branch if branch.rules else None,
+            branch.timeout if branch.timeout is not None else math.inf,
         )
 
     def _digest(self, name: str, models: tuple[str, ...]) -> str:

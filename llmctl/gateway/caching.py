@@ -6,6 +6,7 @@ name that was asked for: each shelf has its own index and its own policy, which 
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ MOST_TASKS = 512
 class Terms:
     """What holds for one name that clients may ask for. `digest` is of all that made its answers what they are.
 
-    `rules` is the route, where rules of it choose a model by more than what is asked.
+    `rules` is the route, where rules of it choose a model by more than what is asked; `timeout` the route's own.
     """
 
     route: str
@@ -55,6 +56,7 @@ class Terms:
     single_flight: bool
     semantic: Embedding | None
     rules: Branch | None = None
+    timeout: float = math.inf
 
     @property
     def stale(self) -> float:

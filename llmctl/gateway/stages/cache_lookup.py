@@ -74,7 +74,8 @@ class CacheLookup:
         if asking.terms.single_flight:
             if (flight := cache.flights.under_way(exact)) is not None:
                 # Its client may be slow to take its answer: half the time is left to go on without it.
-                entry = await flight.wait((exchange.deadline - self._now()) / 2)
+                deadline = min(exchange.deadline, exchange.started + asking.terms.timeout)
+                entry = await flight.wait((deadline - self._now()) / 2)
                 if entry is not None:
                     _count(asking.shelf)
                     serve(exchange, entry, "shared", age=0.0)

@@ -337,3 +337,13 @@ async def test_rules_part_answers_that_they_would_have_others_make(tmp_path: Pat
         found = [(await made.ask(model="r", key=key)).kind for key in ("ann", "bob", "ann", "bob")]
     assert found == ["miss", "miss", "exact", "exact"]
     assert [body["model"] for body in made.voices.calls] == ["m", "n"]
+
+
+async def test_a_follower_heeds_the_routes_own_timeout(tmp_path: Path) -> None:
+    go = asyncio.Event()
+    models = MODELS.replace("model: m}", "model: m, timeout: 0.6}")
+    async with Cached(tmp_path, models=models, voices=Voices(step=lambda: _wait(go))) as made:
+        tasks = [asyncio.create_task(made.ask(model="r")) for _ in range(2)]
+        await soon(lambda: made.calls == 2)  # the second asks for itself, long before a minute is over
+        go.set()
+        assert [(await task).record.state for task in tasks] == ["ok", "ok"]
