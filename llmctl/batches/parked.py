@@ -18,7 +18,7 @@ from llmctl.batches.outcomes import Answered
 from llmctl.batches.remote import Alone, Remote
 from llmctl.batches.work import Log, Tools, Work
 from llmctl.clock import Clock
-from llmctl.errors import UpstreamTimeout
+from llmctl.errors import Unavailable, UpstreamTimeout
 from llmctl.gateway.pipeline import STOPPING
 from llmctl.model.json import compact, encode
 from llmctl.net.transport import Request, Transport
@@ -27,6 +27,7 @@ from llmctl.providers.openai import BatchApi
 MOST = 5000
 MOST_BYTES = 90_000_000  # OpenAI takes 50,000 requests and 200 MB; others less
 LAST_WORDS = 5.0  # seconds for telling providers of batches that nobody wants
+DISK = 60.0  # seconds until a disk is tried again
 ID = b"x-request-id: "
 
 
@@ -75,12 +76,16 @@ class Parked:
             self._tools = None
 
     async def send(self, door: "Door", request: Request) -> Answered:
-        """The request's result, in time. Raises UpstreamTimeout, OSError or StoreError."""
-        tools = await self._opened()
+        """The request's result, in time. Raises UpstreamTimeout, StoreError, or Unavailable where the disk fails."""
         ident, url, line = door.line(request)
-        work = self._works.get(ident) or self._gather(tools, door, url, ident, line)
-        if work.done:
-            return await work.result(ident)
+        try:
+            tools = await self._opened()
+            work = self._works.get(ident) or self._gather(tools, door, url, ident, line)
+            if work.done:
+                return await work.result(ident)
+        except OSError as error:
+            message = f"batches.dir cannot be read or written: {error.strerror}; ask the operator"
+            raise Unavailable(message, retry_after=DISK) from None
         future = work.wait(ident)
         if work.task is None:
             self._start(work, door)
@@ -180,7 +185,10 @@ class Door:
         return await self._parked.send(self, request)
 
     def line(self, request: Request) -> tuple[str, str, bytes]:
-        """The request's id in batches, its endpoint there, and its line. The id has both who asks and what: routing may choose anew."""
+        """The request's id in batches, its endpoint there, and its line.
+
+        The id has both who asks and what: routing may choose anew.
+        """
         start = request.headers.rindex(ID) + len(ID)
         asker = request.headers[start : request.headers.index(b"\r", start)].partition(b".")[0]
         url = "/v1" + request.target.removeprefix(self.api.plain.prefix).decode("ascii")

@@ -220,11 +220,13 @@ class Work:
         found = self._found
         assert found is not None
         there = [ident for ident in idents if ident in self._places]
-        raws = await asyncio.to_thread(lambda: [*outcomes.read(self._results, [self._places[one] for one in there])])
+        places = [self._places[one] for one in there]
+        raws = await asyncio.to_thread(lambda: [*outcomes.read(self._results, places)]) if places else []
         read = dict(zip(there, map(outcomes.answer, raws), strict=True))
+        numbers = {one: number for number, one in enumerate(self.kept.lines, 1)} if len(read) < len(idents) else {}
         for ident in idents:
             if ident not in read:
-                read[ident] = outcomes.without(found, self._number(ident))
+                read[ident] = outcomes.without(found, numbers.get(ident, 0))
         wrong = {ident for ident in idents if not 200 <= read[ident].status < 300}
         if wrong:
             self._tools.forget(self, wrong)
@@ -250,10 +252,6 @@ class Work:
         future = self.waiting.pop(ident, None)
         if future is not None and not future.done():
             future.set_result(answered)
-
-    def _number(self, ident: str) -> int:
-        """Its line, counted from 1."""
-        return self.kept.lines.index(ident) + 1 if ident in self.kept.lines else 0
 
     @property
     def _results(self) -> Path:

@@ -25,8 +25,8 @@ def answer(line: JsonObject) -> tuple[int, JsonObject]:
 class BatchProvider:
     """`polls` are looks until a batch ends, as `ends`; `fate` answers a line, or None for no result at all.
 
-    `faults` are played, by step (upload, create, list, look, content, cancel), before all else: a status is answered and
-    nothing done, `lost` does it and breaks the connection. `paid` counts answers by what they were asked.
+    `faults` are played, by step (upload, create, list, look, content, cancel), before all else: a status is answered
+    and nothing done, `lost` does it and breaks the connection. `paid` counts answers by what they were asked.
     """
 
     def __init__(self, *, polls: int = 1, ends: str = "completed", fate: Fate = answer) -> None:

@@ -4,17 +4,19 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from llmctl.batches.lane import Lane
 from llmctl.batches.objects import Batch
 from llmctl.batches.store import Store
 from llmctl.config.schema_cost import BatchesConfig
+from llmctl.gateway.parking import Parker
 from llmctl.gateway.reload import Live
 from llmctl.model.json import JsonObject
 from llmctl.net.transport import Request
@@ -61,7 +63,9 @@ class Track:
     log: list[dict[str, Any]]
     bugs: list[BaseException]
 
-    def submit(self, *ids: str, tenant: str = "default", key: str = "", data: bytes | None = None) -> Batch:
+    def submit(
+        self, *ids: str, tenant: str = "default", key: str = "", data: bytes | None = None, **rest: Any
+    ) -> Batch:
         """A batch whose lines ask their ids."""
         shelf = self.store.shelf(tenant)
         upload = shelf.upload()
@@ -69,6 +73,7 @@ class Track:
         file = shelf.add(upload, "in.jsonl", None)
         upload.close()
         batch = shelf.new_batch(tenant, key, 0, CHAT, file.id)
+        batch = structs.replace(batch, **rest)
         shelf.enqueue(batch)
         self.clock.advance(1e-3)  # ids sort by time
         self.lane.wake()
@@ -98,7 +103,12 @@ def track(tmp_path: Path) -> Tracks:
 
     @asynccontextmanager
     async def make(
-        play: Play, text: str = "", clock: ManualClock | None = None, **options: Any
+        play: Play,
+        text: str = "",
+        clock: ManualClock | None = None,
+        parker: Parker | None = None,
+        models: str = ONE_MODEL,
+        **options: Any,
     ) -> AsyncIterator[Track]:
         clock, sink, asked = clock or ManualClock(), Remember(), list[str]()
         bugs, log = list[BaseException](), list[dict[str, Any]]()
@@ -108,8 +118,8 @@ def track(tmp_path: Path) -> Tracks:
             return play(asked[-1])
 
         plain = "guardrails: {preset: none}\nresilience: {retry: {attempts_per_model: 1}}\n"
-        config = loaded(ONE_MODEL + (text or plain), tmp_path)
-        around = surroundings(PlayedTransport(played), sink, clock, bugs)
+        config = loaded(models + (text or plain), tmp_path)
+        around = replace(surroundings(PlayedTransport(played), sink, clock, bugs), parker=parker)
         live = Live(lambda: config, around, lambda event, **_: None)
         await live.start(config)
         settings = BatchesConfig(**options)

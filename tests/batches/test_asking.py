@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from llmctl.batches.asking import Collect, Reply, ask
+from llmctl.batches.asking import Collect, Reply, ask, request_id
 from llmctl.batches.lines import Line
 from llmctl.batches.objects import WINDOW, Batch
 from llmctl.errors import (
@@ -75,3 +75,14 @@ async def test_what_is_no_request(body: bytes, kind: type[LlmctlError]) -> None:
 def test_which_failures_pass(failure: LlmctlError | None, limited: float | None, passing: float | None) -> None:
     reply = Reply(200, "r", b"{}", failure)
     assert (reply.limited, reply.passing) == (limited, passing)
+
+
+def test_a_line_has_one_id_for_ever() -> None:
+    batch = Batch("batch_1", "t", "", 0, CHAT, "file-1", 1_767_225_600, 0)
+    other = Batch("batch_2", "t", "", 0, CHAT, "file-1", 1_767_225_600, 0)
+    one = request_id(batch, Line(1, "a", b""))
+    assert one == request_id(batch, Line(1, "a", b""))
+    assert one.startswith("req_19b76daa800")
+    assert len(one) == 31
+    assert request_id(batch, Line(1, "a", b""), 2) == f"{one}.2"
+    assert len({one, request_id(batch, Line(2, "b", b"")), request_id(other, Line(1, "a", b""))}) == 3

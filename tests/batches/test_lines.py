@@ -5,6 +5,7 @@ import pytest
 
 from llmctl.batches import lines
 from llmctl.batches.lines import Check, Checked
+from llmctl.batches.objects import Tokens
 from tests.batches.conftest import CHAT, jsonl, line
 
 
@@ -70,3 +71,19 @@ def test_results_can_be_told_apart(tmp_path: Path) -> None:
     first, second = (json.loads(each) for each in path.read_bytes().splitlines()[:2])
     assert first["response"] == {"status_code": 200, "request_id": "r", "body": {"x": "ä"}}
     assert (second["response"], second["error"]) == (None, {"code": "c", "message": "m"})
+
+
+def test_tokens_by_whatever_name(tmp_path: Path) -> None:
+    chat = (
+        b'{"usage":{"prompt_tokens":7,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":2},'
+        b'"completion_tokens_details":{"reasoning_tokens":1}}}'
+    )
+    responses = b'{"usage":{"input_tokens":7,"output_tokens":5,"output_tokens_details":{"reasoning_tokens":1}}}'
+    assert lines.tokens(chat) == Tokens(7, 2, 5, 1)
+    assert lines.tokens(responses) == Tokens(7, 0, 5, 1)
+    for nothing in (b"{}", b'{"usage":null}', b'{"usage":{"prompt_tokens":null}}', b'{"usage":3}', b"what"):
+        assert lines.tokens(nothing) == Tokens()
+    path = tmp_path / "output.jsonl"
+    assert lines.spent(path) == Tokens()
+    path.write_bytes(lines.result("i", "a", 200, "r", chat) + lines.unasked("i", "b", "c", "m") + b'{"torn')
+    assert lines.spent(path) == Tokens(7, 2, 5, 1)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from llmctl.batches.parked import Parked
 from llmctl.clock import SystemClock
-from llmctl.errors import UpstreamTimeout
+from llmctl.errors import Unavailable, UpstreamTimeout
 from llmctl.gateway.pipeline import STOPPING
 from llmctl.model.json import JsonObject
 from llmctl.net.pool import Pool
@@ -149,6 +149,15 @@ async def test_a_batch_that_failed(tmp_path: Path, errors: list[JsonObject], sai
         assert [*await asyncio.gather(site.said("a", 1), site.said("b", 2))] == said
         fake.ends = "completed"
         assert await site.said("a", 1) == "re: a"  # who asks again is asked anew
+
+
+async def test_a_folder_that_cannot_be_made_is_tried_later(tmp_path: Path) -> None:
+    async with BatchProvider() as fake, at(tmp_path, fake) as site:
+        (tmp_path / "parked").write_bytes(b"")  # a file in its place
+        with pytest.raises(Unavailable):
+            await site.ask("a")
+        (tmp_path / "parked").unlink()
+        assert await site.said("a") == "re: a"
 
 
 async def test_a_refused_upload_is_told_as_it_is(tmp_path: Path) -> None:
