@@ -228,7 +228,7 @@ class Run:
 
     async def _final(self, line: Line) -> Reply | None:
         """What is to be kept of a line, after as many tries as it takes; None: ask it another time."""
-        tries = asked = 0
+        tries = asked = 0  # a refusal by a limit of ours is no try of the model
         while True:
             async with Turn(self._turns) as turn:
                 if self._end is not None:
@@ -241,13 +241,13 @@ class Run:
                 self._trouble = Trouble(reply.failure.code, reply.failure.message)
                 self.end("unauthorized")
                 return None
-            tries += 1
             wait = reply.limited
-            if wait is None and tries < MOST_TRIES:
-                wait = reply.passing
+            if wait is None:
+                tries += 1
+                wait = reply.passing if tries < MOST_TRIES else None
             if wait is None:
                 return reply
-            if await self._ended_within(max(wait, min(2.0 ** (tries - 1), MOST_WAIT))):
+            if await self._ended_within(max(wait, min(2.0 ** min(asked - 1, 10), MOST_WAIT))):
                 return None
 
     @asynccontextmanager

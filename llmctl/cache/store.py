@@ -95,9 +95,10 @@ class Store:
         self._memory.put(entry)
         return found
 
-    def keep(self, entry: Entry) -> None:
-        """Keep an entry: in memory at once, on disk soon. Where the disk is far behind, not on disk."""
-        self._memory.put(entry)
+    def keep(self, entry: Entry, *, memory: bool = True) -> None:
+        """Keep an entry: in memory at once, unless not wanted there, on disk soon. Not where that is far behind."""
+        if memory:
+            self._memory.put(entry)
         disk, thread = self._disk, self._thread
         if disk is None or thread is None:
             return

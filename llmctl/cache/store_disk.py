@@ -6,7 +6,7 @@ that somebody else wrote could make it run code, or read and remove files anywhe
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,6 +68,9 @@ class DiskStore:
         self._guest = guest
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not guest:
+                with suppress(PermissionError):  # another user's folder, which lets us write
+                    self.folder.chmod(0o700)
             self._cache = self._opened()
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"{self.folder}: the cache cannot be opened: {error}") from None
@@ -90,8 +93,10 @@ class DiskStore:
     def keys(self, after: int = 0) -> tuple[list[bytes], int]:
         """Keys that came after a place, anybody's, and the place up to which these are."""
         with self._failing():
+            (last,) = self._cache._sql("SELECT coalesce(max(rowid), 0) FROM Cache").fetchone()
+            after = after if last >= after else 0  # what was removed leaves its place to others
             rows = self._cache._sql("SELECT rowid, key FROM Cache WHERE rowid > ? AND raw = 1", (after,)).fetchall()
-            return [bytes(key) for _, key in rows], max([after, *(row for row, _ in rows)])
+            return [bytes(key) for _, key in rows], last
         return [], 0
 
     def remove(self, key: bytes) -> None:

@@ -86,7 +86,7 @@ def bench(
 def stats(folder: FolderArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
     """What a cache's folder holds, by tenant and by age, and the error bound of each route. The gateway may be running.
 
-    Bounds are as of the last saving, which is every minute; /metrics has them as they are.
+    Bounds are as of the last saving, which is every five minutes; /metrics has them as they are.
     """
     from llmctl.cache import learnt
     from llmctl.clock import SystemClock
@@ -149,7 +149,7 @@ def purge(
     if json:
         print_json({"folder": str(folder), "removed": gone})
     else:
-        print(f"removed {gone} entries")
+        print(f"removed {gone} entries; a running gateway keeps what it has in memory until it restarts")
 
 
 def _secret(config: Path | None) -> bytes:

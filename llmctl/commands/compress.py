@@ -20,7 +20,7 @@ app = typer.Typer(help="Measure prompt compression.", no_args_is_help=True)
 
 PROXY = (
     "Retention is a proxy: what is kept may still not be found by a model, and what is lost may not have been needed. "
-    "Judge a policy by answers: `llmctl eval`."
+    "Judge a policy by the answers that come of it."
 )
 SHAPES = (
     "give `question`, `answers` and `ctxs` (Natural Questions), or `meeting_transcripts` and `specific_query_list` "

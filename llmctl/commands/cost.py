@@ -193,7 +193,7 @@ def _baseline(baseline: str | None, prices: str | None, config: Path | None) -> 
     kind, _, model = baseline.partition("/")
     found = price_list({baseline: Priced(kind, None, model)}, SystemClock()).of(baseline) if model else None
     if found is None:
-        kinds = ", ".join(f"{kind}/…" for kind in PROVIDER_IDS)
+        kinds = ", ".join(f"{kind}/…" for kind in PROVIDER_IDS) + ", or a name with --config"
         raise UsageError(f"--baseline {baseline}: no price is known ({kinds}); give it with --baseline-price")
     return baseline, found
 

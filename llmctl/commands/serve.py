@@ -77,7 +77,7 @@ def _greet(loaded: Loaded, port: int) -> None:
     host = loaded.config.server.host
     at = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::", "::1") else host  # noqa: S104
     url = f"http://{at}:{port}"
-    key = " -H 'authorization: Bearer $LLMCTL_KEY'" if loaded.config.keys else ""
+    key = ' -H "authorization: Bearer $LLMCTL_KEY"' if loaded.config.keys else ""
     model = next(iter(loaded.config.models))
     models = f"{len(loaded.config.models)} model" + ("s" if len(loaded.config.models) > 1 else "")
     print(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmctl.config.load import Loaded
 from llmctl.gateway.leases import Made
-from llmctl.limits.budget import Account, zone_of
+from llmctl.limits.budget import Account, Subject, zone_of
 from llmctl.limits.budget_store import Book
 
 if TYPE_CHECKING:
@@ -62,10 +62,13 @@ class Budgets:
         if missing and self._records is not None:
             from llmctl.telemetry.reader import RecordReader
 
-            await asyncio.to_thread(_add, missing, RecordReader(self._records))
+            for account, subject, usd in await asyncio.to_thread(_spent, missing, RecordReader(self._records)):
+                account.charge(subject, usd)
 
 
-def _add(since: dict[Account, float], reader: "RecordReader") -> None:
+def _spent(since: dict[Account, float], reader: "RecordReader") -> list[tuple[Account, Subject, float | None]]:
+    """What records say was spent after these times."""
+    found = []
     earliest = min(since.values())
     for record in reader.newest():
         ended = record.started + record.duration_us / 1e6
@@ -78,7 +81,8 @@ def _add(since: dict[Account, float], reader: "RecordReader") -> None:
             if ended > at:
                 subject = account.subject(record.tenant, record.key, record.requested_model)
                 if subject is not None:
-                    account.charge(subject, usd)
+                    found.append((account, subject, usd))
+    return found
 
 
 def budgets(loaded: Loaded, around: "Surroundings", trouble: list[str]) -> tuple[Budgets, dict[Made, Budgets]]:

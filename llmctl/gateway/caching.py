@@ -34,7 +34,7 @@ from llmctl.model.exchange import Exchange
 from llmctl.model.record import CacheKind, CacheOutcome
 
 LOOK_EVERY = 1.0  # seconds, for what other workers have kept
-SAVE_EVERY = 60  # such looks
+SAVE_EVERY = 300  # such looks
 EXPIRE_EVERY = 600
 TURN = 32  # entries taken up before others get their turn
 MOST_TASKS = 512
@@ -137,7 +137,7 @@ class Cache:
         for task in self._tasks:
             task.cancel()
         if self._keeper is not None:
-            self._save()
+            await self._save()
         await self.store.close()
 
     def shelf(self, tenant: str, route: str, semantic: Embedding) -> Shelf:
@@ -164,9 +164,9 @@ class Cache:
         task.add_done_callback(self._done)
 
     def sizes(self) -> dict[str, float]:
-        """What memory holds: entries and bytes."""
+        """What memory holds: entries and bytes; and how many entries the disk was too slow to be given."""
         entries, size = self.store.in_memory
-        return {"entries": entries, "bytes": size}
+        return {"entries": entries, "bytes": size, "not_written": self.store.unwritten}
 
     def reports(self) -> dict[tuple[str, str], Report]:
         """What policies have done, by tenant and name."""
@@ -194,13 +194,15 @@ class Cache:
             await asyncio.sleep(LOOK_EVERY)
             await self.store.look_round()
             if not round_ % SAVE_EVERY:
-                self._save()
+                await self._save()
             if not round_ % EXPIRE_EVERY:
                 await self.store.expire()
                 await self.store.look_round(anew=True)
 
-    def _save(self) -> None:
+    async def _save(self) -> None:
         for shelf in list(self._shelves.values()):
             policy = shelf.policy
             if isinstance(policy, BoundedPolicy) and policy.report().requests:
-                self.store.keep(kept_as(policy, shelf.tenant, shelf.route, shelf.settings(), self._clock.wall()))
+                entry = kept_as(policy, shelf.tenant, shelf.route, shelf.settings(), self._clock.wall())
+                self.store.keep(entry, memory=False)
+                await asyncio.sleep(0)

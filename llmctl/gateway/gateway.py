@@ -133,7 +133,7 @@ class Gateway:
         return bounds
 
     def cache_sizes(self) -> dict[str, float]:
-        """Entries and bytes of answers in memory."""
+        """Entries and bytes of answers in memory, and entries that the disk was not given."""
         return self._cache.sizes() if self._cache is not None else {}
 
     def budgets_spent(self) -> dict[str, float]:

@@ -31,7 +31,7 @@ class CostModel(StrategyOptions):
     """What a model can do and what it costs."""
 
     quality: Share | None = Field(
-        None, description="Share of its answers that are right, whatever the prompt; as `llmctl eval` finds it."
+        None, description="Share of its answers that are right, whatever the prompt; as your own tests of it find."
     )
     strength: Share | None = Field(
         None,

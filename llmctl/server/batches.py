@@ -49,10 +49,14 @@ SHORTEST, LONGEST = 3600, 2592000  # of `expires_after`, in seconds
 
 
 def make_batches(live: Live, config: BatchesConfig, random: Random, log: Callable[..., None]) -> tuple[Lane, Starlette]:
-    """The lane and the application, around the same folder. Raises OSError where that cannot be made."""
+    """The lane and the application, around the same folder. Raises StoreError where that cannot be made."""
     clock = live.gateway.clock
     store = Store(Path(config.dir), config.keep, clock)
-    store.open()
+    try:
+        store.open()
+    except OSError as error:
+        why = error.strerror or error
+        raise StoreError(f"batches.dir {config.dir}: {why}; name a folder that the gateway may write to") from None
     entries = batch_entries(endpoints())
     lane = Lane(live, store, config, entries, clock, random, log)
     return lane, batches_app(store, config, tuple(entries), lane.wake)

@@ -157,7 +157,7 @@ class _Runtime:
         self.metrics.gauges(
             "llmctl_cache_error_bound", text, "route", lambda: self.live.gateway.cache_bounds(), peak=True
         )
-        text = "Answers that the cache has in memory, in entries and bytes."
+        text = "Answers in the cache's memory, in entries and bytes, and entries not written to disk."
         gauges, live = self.metrics.gauges, self.live
         spent = "Dollars spent in the period that is now, by the subject that spent most."
         gauges("llmctl_budget_spent_dollars", spent, "budget", lambda: live.gateway.budgets_spent(), peak=True)

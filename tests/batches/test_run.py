@@ -2,12 +2,18 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
+from llmctl.batches.asking import Reply
+from llmctl.batches.lines import Line
 from llmctl.batches.objects import WINDOW
+from llmctl.batches.run import Run
+from llmctl.batches.store import Store
 from llmctl.config.keys import new_key
-from llmctl.errors import UpstreamConnectError
+from llmctl.errors import RateLimited, Unavailable, UpstreamConnectError
+from llmctl.server.asgi import endpoints
 from llmctl.testing.clock import ManualClock
 from llmctl.testing.gateway import PlayedResponse
 from tests.batches.conftest import Tracks, answer, jsonl, line
@@ -75,6 +81,29 @@ async def test_a_model_that_is_down_is_tried_again(track: Tracks) -> None:
     async with track(play) as running:
         batch = await running.until(running.submit("a"), "completed")
         assert (batch.completed, running.asked) == (1, ["a", "a"])
+
+
+async def test_a_day_of_limits_costs_no_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    store = Store(tmp_path, 1.0, clock)
+    replies = [RateLimited("later", retry_after=1.0)] * 1_100 + [Unavailable("down")] * 29 + [None]
+    waited: list[float] = []
+
+    async def ask(*_: object) -> Reply:
+        failure = replies.pop(0)
+        return Reply(200 if failure is None else failure.http_status, "req", b"{}", failure)
+
+    async def at_once(run: Run, seconds: float) -> bool:
+        waited.append(seconds)
+        return False
+
+    monkeypatch.setattr(Run, "_ended_within", at_once)
+    shelf, turns = store.shelf("t"), asyncio.Semaphore(1)
+    batch = shelf.new_batch("t", "k", 0, "/v1/chat/completions", "file-x")
+    run = Run(batch, shelf, endpoints()[batch.endpoint], ask, clock, turns=turns, places=turns, width=1, limits=(1, 1))
+    reply = await run._final(Line(1, "a", b"{}"))
+    assert reply is not None
+    assert (reply.status, replies, len(waited), max(waited)) == (200, [], 1_129, 60.0)
 
 
 async def test_a_failure_that_does_not_pass_is_kept(track: Tracks) -> None:

@@ -123,6 +123,16 @@ async def test_foreign_values_are_set_aside(kept: Kept, mode: int) -> None:
     assert (await store.stats()).disk_entries == 0
 
 
+async def test_a_folder_that_was_there_is_closed_to_others(tmp_path: Path) -> None:
+    (folder := tmp_path / "cache").mkdir(mode=0o755)
+    store = DiskStore(folder, 10 * MB, Codec(), print)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    store.close()
+    folder.chmod(0o755)
+    DiskStore(folder, 10 * MB, Codec(), print, guest=True).close()
+    assert folder.stat().st_mode & 0o777 == 0o755  # a guest changes nothing
+
+
 async def test_foreign_keys_are_set_aside(kept: Kept) -> None:
     store = await kept.store(memory=0)
     await store.put(entry(kept.clock))
@@ -319,3 +329,21 @@ async def test_a_guest_leaves_alone_what_it_cannot_read(kept: Kept) -> None:
     await guest.close()
     assert kept.warnings == []
     assert await (await kept.store(secret=b"one")).get(KEY, "acme") is not None
+
+
+async def test_places_that_were_given_to_others_are_looked_at_again(kept: Kept) -> None:
+    mine, theirs = await kept.store(), await kept.store()
+    for at in range(5):
+        await theirs.put(entry(kept.clock, key=bytes([at]) * 16))
+    await mine.look_round()
+    await theirs.purge()
+    await theirs.put(entry(kept.clock, key=b"n" * 16))
+    await mine.look_round()
+    assert await mine.get(b"n" * 16, "acme") is not None
+
+
+async def test_what_is_not_for_memory_is_on_disk_alone(kept: Kept) -> None:
+    store = await kept.store()
+    store.keep(entry(kept.clock), memory=False)
+    assert store.peek(KEY, "acme") is None
+    assert await store.get(KEY, "acme") is not None

@@ -3,7 +3,9 @@
 import asyncio
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from random import Random
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -15,10 +17,10 @@ from llmctl.batches.store import Store
 from llmctl.clock import SystemClock
 from llmctl.config.keys import new_key
 from llmctl.config.schema_cost import BatchesConfig
-from llmctl.errors import InvalidRequest, LlmctlError
+from llmctl.errors import InvalidRequest, LlmctlError, StoreError
 from llmctl.model.exchange import Principal
 from llmctl.server.asgi import CALL, Call
-from llmctl.server.batches import batches_app
+from llmctl.server.batches import batches_app, make_batches
 from llmctl.server.batches_form import MOST_FIELD, Form, boundary
 from tests.server.conftest import Serve, Serving
 from tests.server.test_asgi import OPEN
@@ -226,3 +228,10 @@ async def test_what_goes_wrong_here_is_told_without_details(error: Exception, sa
     with nullcontext() if isinstance(error, OSError) else pytest.raises(RuntimeError):  # which the log then has
         await app(scope, nothing, nothing)
     assert (told[0].http_status, says in told[0].message, "our bug" in told[0].message) == (500, True, False)
+
+
+def test_a_folder_that_cannot_be_made_is_the_operators_to_put_right(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    live = SimpleNamespace(gateway=SimpleNamespace(clock=SystemClock()))
+    with pytest.raises(StoreError, match=r"batches\.dir .*file: .*; name a folder"):
+        make_batches(cast(Any, live), BatchesConfig(dir=str(tmp_path / "file")), Random(0), lambda *_: None)

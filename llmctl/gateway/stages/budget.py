@@ -130,10 +130,11 @@ def subject_of(account: Account, exchange: Exchange) -> Subject | None:
 
 
 def dear(price: Price, prompt: int, answer: int) -> float:
-    """Dollars at the dearer of two prices of a prompt: read anew, or written to the provider's cache as well."""
-    read = Usage(input=prompt, output=answer, source="estimated")
-    written = Usage(cached_write=prompt, output=answer, source="estimated")
-    return max(price.cost(read).usd or 0.0, price.cost(written).usd or 0.0)
+    """Dollars at the dearer of two prices of a prompt: read anew, or written to the provider's cache as well; and of
+    an answer: said, or thought."""
+    prompts, answers = ({"input": prompt}, {"cached_write": prompt}), ({"output": answer}, {"reasoning": answer})
+    usages = [Usage(**read, **made, source="estimated") for read in prompts for made in answers]
+    return max([price.cost(usage).usd or 0.0 for usage in usages])
 
 
 def _header(account: Account, standing: Standing) -> bytes:

@@ -102,8 +102,8 @@ class CacheLookup:
     async def _semantic(self, exchange: Exchange, asking: Asking, shelf: Shelf, cache: Cache) -> bool:
         """Whether the shelf's policy decided; it serves, or the model is asked and it learns."""
         text = asking.key.text
-        if not text or len(text) > shelf.config.max_text:
-            return False
+        if not text or len(text) > shelf.config.max_text or exchange.restoration is not None:
+            return False  # placeholders of one question are not those of another
         vector = shelf.embedder.now(text)
         if vector is None:
             try:

@@ -100,7 +100,7 @@ def _subject(options: RateLimitOptions, exchange: Exchange, tenant: str, name: s
 def output(payload: dict[str, Any], assumed: int) -> int:
     """Tokens that the answer may have: the larger of two maxima, as nobody knows which one a provider heeds."""
     given = [_count(payload.get(field)) for field in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
-    return (max(given) or assumed) * (_count(payload.get("n")) or 1)
+    return (max(given) or assumed) * max(_count(payload.get("n")), _count(payload.get("best_of")), 1)
 
 
 def _count(value: object) -> int:

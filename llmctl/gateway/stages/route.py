@@ -44,7 +44,8 @@ class Route:
             raise Forbidden(f"this key may not use model {name!r}; it may use {_listed(allowed)}", param="model")
         if exchange.wish == "only":
             raise NotCached("there is no cached answer to this request, and `cache: only` asks for nothing else")
-        exchange.priority = branch.priority + (principal.priority if principal else 0)
+        if not exchange.shadow_of:  # copies have the least
+            exchange.priority = branch.priority + (principal.priority if principal else 0)
         if branch.timeout is not None:
             exchange.deadline = min(exchange.deadline, exchange.started + branch.timeout)
         if branch.plain is not None:

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from llmctl.errors import Blocked, OverBudget
 from llmctl.gateway.build import build
+from llmctl.gateway.stages.budget import dear
 from llmctl.limits.budget import Account
+from llmctl.model.pricing import Price, Tier
 from llmctl.testing.asking import Bench, Client, stream, whole
 from llmctl.testing.clock import ManualClock
 from llmctl.testing.config import loaded
@@ -65,6 +67,11 @@ async def test_over_a_hard_limit_nobody_is_asked(tmp_path: Path) -> None:
     assert b"x-should-retry: false" in second.exchange.limits
     assert b"x-llmctl-budget: b 66%" in second.exchange.limits
     assert (second.sent, second.record.state, second.record.guards[0].action) == ([], "blocked", "block")
+
+
+def test_an_answer_may_be_thought_which_is_dearer() -> None:
+    price = Price((Tier(1.0, 2.0, cached_write=3.0, reasoning=10.0),), "v")
+    assert dear(price, 5, 7) == 5 * 3.0 + 7 * 10.0
 
 
 async def test_a_soft_budget_only_tells(tmp_path: Path) -> None:

@@ -268,3 +268,11 @@ def test_nobody_sees_what_he_did_not_write(asked: list[tuple[list[str], bool, st
             assert not made.bugs
 
     asyncio.run(run(_folder()))
+
+
+async def test_questions_with_placeholders_are_not_compared_by_meaning(tmp_path: Path) -> None:
+    text = "{dir: null, semantic: {threshold: 0.1, audit: 0.001}}"
+    async with Cached(tmp_path, text, guardrails=MAIL) as made:
+        for question in ("is ann@example.com my address", "is bob@example.com, not al@example.com, my address"):
+            assert (await made.ask(question)).kind == "miss"
+        assert (await made.ask("is ann@example.com my address")).kind == "exact"

@@ -9,6 +9,7 @@ import pytest
 
 from llmctl.errors import Blocked, ConfigError, RateLimited, UpstreamLost
 from llmctl.gateway.build import build
+from llmctl.gateway.stages.limits import output
 from llmctl.testing.asking import USAGE, Asked, Bench, Client, event, stream, whole
 from llmctl.testing.clock import ManualClock
 from llmctl.testing.config import loaded
@@ -215,3 +216,11 @@ async def test_a_picture_counts_as_a_picture(tmp_path: Path) -> None:
 async def test_nothing_is_reserved_for_the_answer_to_an_embedding(tmp_path: Path) -> None:
     made, _ = bench(tmp_path, limit(tokens_per_minute=100, assumed_output=512), answer=b'{"data":[{}],"usage":{}}')
     assert (await made.ask({"model": "m", "input": "q"}, "embedding")).record.state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("payload", "tokens"),
+    [({}, 7), ({"max_tokens": 5}, 5), ({"max_tokens": 5, "n": 3}, 15), ({"max_tokens": 5, "n": 2, "best_of": 4}, 20)],
+)
+def test_tokens_that_an_answer_may_have(payload: dict[str, Any], tokens: int) -> None:
+    assert output(payload, 7) == tokens

@@ -8,6 +8,7 @@ from llmctl.errors import Forbidden, LlmctlError, UnknownModel
 from llmctl.gateway.branch import Branch, Chooser
 from llmctl.gateway.build_targets import feature_tools
 from llmctl.gateway.capabilities import Able, Capabilities
+from llmctl.gateway.copies import LEAST
 from llmctl.gateway.stages.route import Learn, Route
 from llmctl.gateway.target import Standing
 from llmctl.model.exchange import Exchange, Principal
@@ -89,6 +90,13 @@ async def test_the_keys_priority_and_the_routes_add_up_and_the_nearer_deadline_h
     clock = ManualClock()
     asked = (await Routed(tmp_path, ROUTES, clock=clock).ask(name, credential=KEY)).exchange
     assert (asked.priority, asked.deadline - asked.started) == (priority, deadline)
+
+
+async def test_a_copy_keeps_the_least_priority() -> None:
+    asked = exchange(ManualClock())
+    asked.requested_model, asked.shadow_of, asked.priority = "secret", "req_1", LEAST
+    await Route(BRANCHES, {"gpt-small": standing()}, feature_tools(), Random(1)).run(asked, CollectingClient({}))
+    assert asked.priority == LEAST
 
 
 BANDIT = "routes: {r: {kind: bandit, models: [a, b]}}"
