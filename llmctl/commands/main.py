@@ -37,6 +37,7 @@ VERBS = {
     "cache": Verb("llmctl.commands.cache", "app", "Measure semantic caching; look into a cache."),
     "compress": Verb("llmctl.commands.compress", "app", "Measure prompt compression."),
     "speculate": Verb("llmctl.commands.speculate", "app", "Speculative decoding: predict, set up, measure."),
+    "alerts": Verb("llmctl.commands.alerts", "app", "Rules that tell when promises (SLOs) are broken."),
     "traces": Verb("llmctl.commands.traces", "app", "List, show, export and compact recorded exchanges."),
 }
 

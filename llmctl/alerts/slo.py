@@ -1,0 +1,242 @@
+"""What slo.yaml says: promises (SLOs) by name, how grave it is to break one, and who is told."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError, model_validator
+
+from llmctl.config.explain import explain, nearest
+from llmctl.config.finding import Finding, KeyPath, nearest_mark, ordered
+from llmctl.config.resolve import Resolved, resolve
+from llmctl.config.secrets import Environment
+from llmctl.config.section import Extension, Name, Seconds, Section, Share
+from llmctl.config.yaml import parse
+from llmctl.errors import ConfigError
+
+Severity = Literal["page", "ticket"]
+DAY = 86400.0
+FASTEST = 14.4
+"""Times the even pace: the highest burn rate with an alert of its own."""
+
+M = TypeVar("M", bound=Section)
+_SloName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$", max_length=64)]
+_Label = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+_LabelValue = Annotated[str, Field(pattern=r'^[^"\\\x00-\x1f{}]+$')]
+_SecretFile = Annotated[str, Field(pattern=r"^/[^\x00-\x1f]+$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A histogram of the gateway's `/metrics`: its name and its buckets' upper bounds in seconds, rising."""
+
+    name: str
+    bounds: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Histograms:
+    """Those that promises about time rest on. Their names depend on `telemetry.semconv`."""
+
+    duration: Histogram
+    first_token: Histogram
+
+
+class Slo(Section):
+    """What every promise has."""
+
+    severity: Severity = Field("ticket", description="`page` wakes somebody; `ticket` waits for the morning.")
+    runbook: str = Field(
+        pattern=r"^runbooks/[a-z0-9][a-z0-9-]*\.md$", description="What to do then, as runbooks/NAME.md."
+    )
+
+
+class RatioSlo(Slo):
+    """A share of events that must be good, over a long window; alerts tell how fast the rest is used up.
+
+    With `severity: page` fast burning pages and slow burning opens a ticket; with `ticket` both open tickets.
+    """
+
+    objective: Share = Field(lt=1, description="Share of good events, as 0.999.")
+    window: Seconds = Field(30 * DAY, ge=7 * DAY, description="What the objective is over: 7d to 30d.")
+    min_bad: int = Field(
+        5, ge=1, le=1000, description="Bad events in an alert's long window below which it stays quiet."
+    )
+
+    @model_validator(mode="after")
+    def _can_fire(self) -> "RatioSlo":
+        if FASTEST * (1 - self.objective) >= 1:
+            least = 1 - 1 / FASTEST
+            raise ValueError(
+                f"an objective of {least:.3f} or less can never be missed at {FASTEST} times the budget, so its "
+                "fastest alert could not fire; promise more, or of a looser threshold"
+            )
+        return self
+
+
+class AvailabilitySlo(RatioSlo):
+    """Requests that we answered without a failure of ours (5xx). What clients did wrong (4xx) is not counted."""
+
+
+class LatencySlo(RatioSlo):
+    """Requests that were done within `threshold`."""
+
+    threshold: Seconds = Field(gt=0, description="A bound of the histogram's buckets, in seconds or as 250ms.")
+
+
+class FirstTokenSlo(LatencySlo):
+    """Streams whose first token came within `threshold`."""
+
+
+class GuardSlo(RatioSlo):
+    """Judgements of each guard that did not fail."""
+
+
+class LimitSlo(Slo):
+    """A figure that must stay under a limit, the objective."""
+
+    window: Seconds = Field(900.0, ge=60, le=DAY, description="How long it must be exceeded, as 15m.")
+
+
+class CostSlo(LimitSlo):
+    """Money spent in a day, by what prices are known."""
+
+    objective: float = Field(gt=0, allow_inf_nan=False, description="US dollars a day at most.")
+
+
+class CacheErrorSlo(LimitSlo):
+    """The bound on false hits of the semantic cache, of each route."""
+
+    objective: Share = Field(gt=0, lt=1, description="Share of requests that the bound must not exceed.")
+
+
+TABLE: dict[str, type[Slo]] = {
+    "availability": AvailabilitySlo,
+    "latency": LatencySlo,
+    "ttft": FirstTokenSlo,
+    "guard_failures": GuardSlo,
+    "cost_per_day": CostSlo,
+    "cache_error": CacheErrorSlo,
+}
+
+
+class PagerDutyOptions(Section):
+    """A PagerDuty service, Events API v2."""
+
+    routing_key_file: _SecretFile = Field(description="File on Alertmanager's machine with the key, never the key.")
+
+
+class SlackOptions(Section):
+    """A Slack-compatible webhook."""
+
+    api_url_file: _SecretFile = Field(description="File on Alertmanager's machine with the webhook's URL, never it.")
+    channel: str = Field(pattern=r"^[#@][^\s]+$", description="As '#llm-ops', in quotes.")
+
+
+class ReceiverOptions(Section):
+    """Who is told of alerts of one severity. Both, where both are given."""
+
+    pagerduty: PagerDutyOptions | None = Field(None, description="PagerDuty.")
+    slack: SlackOptions | None = Field(None, description="Slack, or what takes its webhooks.")
+
+    @model_validator(mode="after")
+    def _somebody(self) -> "ReceiverOptions":
+        if self.pagerduty is None and self.slack is None:
+            raise ValueError("tells nobody; give pagerduty, or slack, or both")
+        return self
+
+
+class _File(Section):
+    service: Name = Field("llmctl", description="Label of every alert.")
+    match: dict[_Label, _LabelValue] = Field(
+        default_factory=dict, description="Labels that Prometheus gives this gateway's metrics, as job: llmctl."
+    )
+    slos: dict[_SloName, Extension] = Field(min_length=1, description="Promises by name.")
+    notify: dict[Severity, ReceiverOptions] = Field(description="Who is told, by severity.")
+
+
+@dataclass(frozen=True, slots=True)
+class Slos:
+    """A checked slo.yaml. `match` are labels of every metric."""
+
+    service: str
+    match: Mapping[str, str]
+    slos: Mapping[str, Slo]
+    notify: Mapping[Severity, ReceiverOptions]
+
+
+def load(path: Path, env: Environment, histograms: Histograms) -> Slos:
+    """Read and check. Raises ConfigError with every finding at once, `file:line: key: what to do`."""
+    resolved = _resolved(path, env)
+    try:
+        file = _checked(_File, resolved.tree)
+    except ValidationError as error:
+        raise ConfigError(ordered([*resolved.findings, *explain(error, resolved.marks, (), _File)]), [path]) from None
+    slos: dict[str, Slo] = {}
+    findings = list(resolved.findings)
+    for name, extension in file.slos.items():
+        slo, found = _decoded(extension, ("slos", name), resolved, histograms)
+        findings += found
+        if slo is not None:
+            slos[name] = slo
+    # The alert on missing metrics pages whatever the promises say.
+    for severity in sorted({"page"} | {told for slo in slos.values() for told in severities(slo)}):
+        if severity not in file.notify:
+            findings.append(_finding(resolved, ("notify", severity), "missing; add who is told (slack or pagerduty)"))
+    if findings:
+        raise ConfigError(ordered(findings), [path])
+    return Slos(file.service, file.match, slos, file.notify)
+
+
+def severities(slo: Slo) -> set[Severity]:
+    """Those of a promise's alerts."""
+    return {slo.severity, "ticket"} if isinstance(slo, RatioSlo) else {slo.severity}
+
+
+def _resolved(path: Path, env: Environment) -> Resolved:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            [f"{path}: there is no such file; -c names it, and configs/slo.yaml is one to copy"]
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigError([f"{path}: cannot be read ({reason})"]) from None
+    root, findings = parse(text, str(path))
+    if root is None or findings:
+        raise ConfigError(ordered(findings), [path])
+    return resolve(root, env)
+
+
+def _decoded(
+    extension: Extension, at: KeyPath, resolved: Resolved, histograms: Histograms
+) -> tuple[Slo | None, list[Finding]]:
+    model = TABLE.get(extension.kind)
+    if model is None:
+        hint = nearest(extension.kind, list(TABLE))
+        return None, [_finding(resolved, (*at, "kind"), f"no such kind of promise{hint}")]
+    try:
+        slo = _checked(model, extension.options)
+    except ValidationError as error:
+        return None, explain(error, resolved.marks, at, model)
+    if isinstance(slo, LatencySlo) and slo.threshold not in (bounds := histogram_of(slo, histograms).bounds):
+        near = sorted(bounds, key=lambda bound: abs(bound - slo.threshold))[:2]
+        ends = " or ".join(f"{bound:g}s" for bound in sorted(near))
+        return None, [_finding(resolved, (*at, "threshold"), f"requests are counted by bucket; write {ends}")]
+    return slo, []
+
+
+def histogram_of(slo: LatencySlo, histograms: Histograms) -> Histogram:
+    """The one that a promise about time rests on."""
+    return histograms.first_token if isinstance(slo, FirstTokenSlo) else histograms.duration
+
+
+def _checked(model: type[M], raw: Mapping[str, Any]) -> M:
+    return model.model_validate_json(json.dumps(raw), strict=True)
+
+
+def _finding(resolved: Resolved, path: KeyPath, message: str) -> Finding:
+    return Finding(nearest_mark(resolved.marks, path), path, message)
