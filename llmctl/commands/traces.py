@@ -17,14 +17,17 @@ import typer
 from llmctl.clock import SystemClock
 from llmctl.commands.options import JsonOption, print_json
 from llmctl.commands.traces_compact import compact_
+from llmctl.commands.traces_find import TextOption, WhereOption, condition_of, newest, shown
+from llmctl.commands.traces_prune import prune_
 from llmctl.commands.traces_show import plain, print_record
 from llmctl.errors import StoreError, UsageError
 from llmctl.model.record import Record, State
 from llmctl.reports.text import inert
 from llmctl.telemetry.reader import Filter, RecordReader, parse_when
 
-app = typer.Typer(help="List, show, export and compact recorded exchanges.", no_args_is_help=True)
+app = typer.Typer(help="List, show, export, compact and prune recorded exchanges.", no_args_is_help=True)
 app.command("compact")(compact_)
+app.command("prune")(prune_)
 
 _RECENT = 5000
 _SHOWN_CORRUPT = 5
@@ -45,6 +48,8 @@ DEFAULT_DIR = Path(".llmctl/records")
 def ls(
     traces: TracesOption = DEFAULT_DIR,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    where: WhereOption = None,
+    text: TextOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
     tenant: TenantOption = None,
@@ -53,16 +58,18 @@ def ls(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List exchanges, those that ended last first. Content is left out: see `show`."""
+    """List exchanges, those that ended last first, compacted ones too. Content is left out: see `show`."""
     wanted = filter_of(since, until, tenant, model, state, key)
+    condition = condition_of(where)
     with reading(traces) as reader:
-        found = list(islice(reader.newest(wanted), limit))
+        found = newest(reader, traces, wanted, condition, text, limit)
     if json:
-        print_json([_without_content(record) for record in found])
+        print_json([shown(each) for each in found])
     elif found:
-        _print_table(found)
+        _print_table([each.record for each in found])
     else:
-        print(f"no records in {traces}" + (" that match" if wanted != Filter() else " yet"), file=sys.stderr)
+        asked = wanted != Filter() or where is not None or text is not None
+        print(f"no records in {traces}" + (" that match" if asked else " yet"), file=sys.stderr)
 
 
 @app.command()
@@ -87,6 +94,7 @@ def export(
         Literal["jsonl", "csv"], typer.Option("--format", help="jsonl is whole records; csv leaves content out.")
     ] = "jsonl",
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: stdout.")] = None,
+    where: WhereOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
     tenant: TenantOption = None,
@@ -94,14 +102,15 @@ def export(
     state: StateOption = None,
     key: KeyOption = None,
 ) -> None:
-    """Write exchanges, oldest segment first."""
+    """Write exchanges, oldest segment first. What only Parquet still holds is not among them."""
     wanted = filter_of(since, until, tenant, model, state, key)
+    condition = condition_of(where)
     with reading(traces) as reader:
         if output is None:
-            _write(reader.read(wanted), fmt, sys.stdout)
+            _write(filter(condition, reader.read(wanted)), fmt, sys.stdout)
             return
         with _replacing(output) as file:
-            count = _write(_with_progress(reader, wanted), fmt, file)
+            count = _write(filter(condition, _with_progress(reader, wanted)), fmt, file)
     print(f"{output}: {count} records", file=sys.stderr)
 
 
@@ -148,10 +157,6 @@ def _by_beginning(reader: RecordReader, folder: Path, beginning: str) -> Record:
     hint = f"did you mean {', '.join(map(plain, near))}?" if near else "`llmctl traces ls` lists them"
     what = f"{len(found)} exchanges begin with it" if found else "no such exchange"
     raise UsageError(f"{plain(beginning)}: {what} in {folder}; {hint}")
-
-
-def _without_content(record: Record) -> Any:
-    return msgspec.to_builtins(msgspec.structs.replace(record, request=None, response=None))
 
 
 def _console() -> Any:

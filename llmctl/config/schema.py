@@ -6,10 +6,11 @@ Descriptions are the text of the generated reference (docs/reference/configurati
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from llmctl.config.schema_cost import BatchesConfig, BudgetsConfig, CacheConfig
 from llmctl.config.section import Bytes, Extension, Name, Seconds, Section, Share
+from llmctl.config.units import parse_seconds
 
 
 class ServerConfig(Section):
@@ -130,6 +131,12 @@ class RecordsConfig(Section):
     flush_interval: Seconds = Field(0.05, gt=0, le=1, description="Longest time a record waits for its write.")
     segment_bytes: Bytes = Field(64 * 1024**2, ge=4096, description="A segment is rotated at this size.")
     queue_bytes: Bytes = Field(64 * 1024**2, ge=4096, description="Records waiting for the disk; over it they drop.")
+    retention: Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, allow_inf_nan=False)] | None = Field(
+        30 * 86400.0, description="A day's records are deleted once it has been over for this long; `null` keeps all."
+    )
+    max_bytes: Annotated[Bytes, Field(ge=1)] | None = Field(
+        None, description="Over this the oldest files are deleted, but those being written to. Default: no limit."
+    )
 
 
 class SecondTierConfig(Section):

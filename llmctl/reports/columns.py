@@ -35,6 +35,10 @@ LINE = {
     "cost": "STRUCT(usd DOUBLE, status VARCHAR, price_version VARCHAR)",
     "ttft_us": "BIGINT",
     "tags": "JSON",
+    "stream": "BOOLEAN",
+    "batch": "VARCHAR",
+    "failure": "STRUCT(code VARCHAR)",
+    "guards": 'STRUCT(guard VARCHAR, "action" VARCHAR, policy VARCHAR)[]',
 }
 # A line without one of these is no record, nor is one from before 1970 or after 2999.
 WHOLE = (
@@ -62,6 +66,11 @@ def _saved(bucket: str) -> str:
     # A record leaves out what is 0; only without any of it is nothing known.
     return f"CASE WHEN cache.saved IS NOT NULL THEN coalesce(cache.saved.{bucket}, 0) END"
 
+
+# What a guard would have done, in shadow, is not what it did.
+ACTED = ("warn", "redact", "block")
+_ACTED = f'list_filter(guards, lambda g: g."action" IN {ACTED})'
+_GUARDS = " || ".join(f"list_transform({_ACTED}, lambda g: nullif(g.{name}, ''))" for name in ("guard", "policy"))
 
 _AT = "CAST(make_timestamp(CAST(round(started * 1e6) AS BIGINT)) AS TIMESTAMP)"
 
@@ -98,6 +107,10 @@ COLUMNS: dict[str, Column] = {
     **{f"saved_{bucket}_tokens": Column("BIGINT", _saved(bucket)) for bucket in BUCKETS},
     "trimmed_tokens": Column("BIGINT", "compression.before - compression.after"),
     "tags": Column("MAP(VARCHAR, VARCHAR)", "TRY_CAST(tags AS MAP(VARCHAR, VARCHAR))"),
+    "stream": Column("BOOLEAN", "coalesce(stream, false)"),
+    "batch": _text("batch"),
+    "failure": _text("failure.code"),
+    "guards": Column("VARCHAR[]", f"coalesce(list_distinct({_GUARDS}), CAST([] AS VARCHAR[]))"),
 }
 KEY = ("id", "started", "duration_us")  # ids may come from clients, who may send one twice
 

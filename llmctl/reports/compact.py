@@ -25,11 +25,11 @@ from llmctl.reports.duck import Database
 from llmctl.reports.ledger import drop_lines_in, load_lines
 from llmctl.reports.sources import MANIFEST, SUFFIX, Manifest, Source, manifests, parquet_files
 from llmctl.telemetry.reader import RecordReader
+from llmctl.telemetry.retention import LOCK
 
 QUIET = 300.0  # seconds without a write before a segment may count as closed
 BATCH_BYTES = 256 * 1024**2
 PART = ".part"
-_LOCK = ".compact.lock"
 
 
 class Disk(Protocol):
@@ -233,16 +233,16 @@ def _short(sources: list[Source]) -> str:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One compaction at a time. Raises StoreError where another is at work."""
+    """One compaction at a time, and no pruning meanwhile. Raises StoreError where another is at work."""
     try:
-        fd = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreError(f"{folder}: {error.strerror or error}") from None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise StoreError(f"{folder}: another `traces compact` is at work there; wait for it") from None
+        raise StoreError(f"{folder}: another `traces compact`, or pruning, is at work there; wait for it") from None
     except OSError as error:
         raise StoreError(f"{error.filename or folder}: {error.strerror or error}; the segments are kept") from None
     finally:

@@ -1,7 +1,7 @@
 """The record store's reading side: tolerant of torn ends, corrupt lines, and fields from newer versions."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,15 +105,18 @@ class RecordReader:
                 for number, line in enumerate(file, 1):
                     if record := self._decode(line, path, number):
                         yield record
+        except FileNotFoundError:  # pruned meanwhile
+            return
         except OSError as error:
             self._note(f"{path}: {error.strerror or error}")
 
-    def newest(self, wanted: Filter = EVERYTHING) -> Iterator[Record]:
+    def newest(self, wanted: Filter = EVERYTHING, segments: Iterable[Path] | None = None) -> Iterator[Record]:
         """Wanted records, those that ended last first; reads no more of the files than is asked for.
 
-        Segments that were written at the same time are merged.
+        Of these `segments`, or of all. Those that were written at the same time are merged.
         """
-        waiting = sorted((_modified(path), path) for path in self.segments(wanted))
+        found = self.segments(wanted) if segments is None else segments
+        waiting = sorted((_modified(path), path) for path in found)
         heads: list[tuple[float, int, Record, Iterator[Record]]] = []
         while waiting or heads:
             while waiting and (not heads or waiting[-1][0] >= -heads[0][0]):
@@ -144,6 +147,8 @@ class RecordReader:
             for number, line in _lines_backwards(path):
                 if needle in line and (record := self._decode(line, path, number)):
                     yield record
+        except FileNotFoundError:  # pruned meanwhile
+            return
         except OSError as error:
             self._note(f"{path}: {error.strerror or error}")
 

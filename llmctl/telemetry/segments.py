@@ -1,5 +1,6 @@
 """The record store's files: `<folder>/<YYYY-MM-DD>/<HHMMSS>-<pid>-<seq>.jsonl`, in UTC, one writer each."""
 
+import fcntl
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +15,8 @@ SUFFIX = ".jsonl"
 class SegmentWriter:
     """Appends whole lines to the current segment; not thread-safe.
 
-    A segment is left behind when the UTC day changes, when it is full, and when somebody deleted it.
+    A segment is left behind when the UTC day changes, when it is full, and when somebody deleted it. As long as it is
+    written to, a lock (flock, shared) on it says so to whoever prunes.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class SegmentWriter:
         self._day = ""
         self._size = 0
         self._seq = 0
+        self.opened = 0  # segments so far
 
     def room(self, needed: int) -> int:
         """Bytes that the next `append` may bring, or fewer than `needed` where even an empty segment holds no more.
@@ -102,4 +105,7 @@ class SegmentWriter:
             except FileExistsError:  # another host, or another container with the same process id, shares the folder
                 continue
             self._path, self._day, self._size = path, day, 0
+            self.opened += 1
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return

@@ -8,8 +8,9 @@ interpreter's lock, every release of it on the loop (RE2 and uvloop do) wakes it
 
 import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -18,10 +19,12 @@ from llmctl.clock import Clock
 from llmctl.config.schema import RecordsConfig
 from llmctl.model.record import Record
 from llmctl.telemetry.redact import Redactor
+from llmctl.telemetry.retention import Forgotten, prune
 from llmctl.telemetry.segments import SegmentWriter
 
 WARN_EVERY = 60.0
 CLOSE_WITHIN = 5.0
+PRUNE_AT_ONCE = 16  # files between two batches of records
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -29,7 +32,9 @@ class RecordStore:
     """A Sink that keeps records as JSON lines; at most `flush_interval` of them are lost to SIGKILL.
 
     While the disk takes nothing, records wait up to `queue_bytes` and are dropped beyond it; writing is tried
-    again at every interval. `warn` is called from the writer's thread, at most once a minute.
+    again at every interval. `warn` is called from the writer's thread, at most once a minute. With every new segment
+    the writer forgets what `retention` and `max_bytes` say, a few files between two batches; of several workers on one
+    folder the first one to come does it.
     """
 
     def __init__(
@@ -52,6 +57,10 @@ class RecordStore:
         self._warn = warn
         self._interval = config.flush_interval
         self._limit = config.queue_bytes
+        self._retention = config.retention
+        self._max_bytes = config.max_bytes
+        self._pruning: Iterator[Forgotten] | None = None
+        self._pruned_at = 0  # the segment's number
         self._queue: list[bytes] = []
         # Each of these is written by one thread only, so none needs a lock: the loop's, then the writer's.
         self._taken_bytes = 0
@@ -121,7 +130,9 @@ class RecordStore:
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):
-            self._drain()
+            if self._drain():
+                self._prune()
+        self._pruning = None
         deadline = self._clock.monotonic() + CLOSE_WITHIN
         while (self._queue or self._held) and self._clock.monotonic() < deadline:
             if not self._drain():
@@ -168,6 +179,24 @@ class RecordStore:
             self._written += self._held.count(b"\n", 0, done)
             self._held = self._held[done:]
 
+    def _prune(self) -> None:
+        """Go on forgetting, or begin to where a segment was opened since the last time."""
+        if self._pruning is None:
+            if self._segments.opened == self._pruned_at or (self._retention is None and self._max_bytes is None):
+                return
+            self._pruned_at = self._segments.opened
+            self._pruning = prune(
+                Path(self._dir), self._clock.wall(), older_than=self._retention, max_bytes=self._max_bytes
+            )
+        try:
+            if len(list(islice(self._pruning, PRUNE_AT_ONCE))) == PRUNE_AT_ONCE:
+                return
+        except BlockingIOError:
+            pass  # another worker is at it, or compaction is
+        except Exception as error:  # what cannot be deleted must not stop what is to be written
+            self._complain(self._clock.monotonic(), f"records: cannot prune {self._dir}: {_reason(error)}")
+        self._pruning = None
+
     def _complain(self, now: float, what: str) -> None:
         if now - self._warned_at >= WARN_EVERY:
             self._warned_at = now
@@ -176,3 +205,7 @@ class RecordStore:
     def _tell(self, message: str) -> None:
         with suppress(Exception):  # a log that is broken too must not end the thread
             self._warn(message)
+
+
+def _reason(error: Exception) -> str:
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else repr(error)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from llmctl.model.record import Attempt, CacheOutcome, Decision, Record
+from llmctl.model.record import Attempt, CacheOutcome, Decision, Failure, GuardResult, Record
 from llmctl.model.usage import Cost, Usage
 from llmctl.reports.columns import BUCKETS, COLUMNS, LINE, literal, quoted
 from llmctl.reports.duck import database
@@ -53,6 +53,29 @@ def test_every_field_of_a_record_comes_through(tmp_path: Path) -> None:
     assert (row["attempts"], row["billed_model"], row["route"]) == (2, "second", "fast")
     assert (row["cache"], row["degraded"], row["shadow_of"], row["ttft_us"]) == ("stale", "stale", "req_0", 7)
     assert (row["policy"], row["operation"], row["price_version"]) == ("digest", "chat", "v2")
+
+
+def test_of_guards_it_has_the_names_of_those_that_acted(tmp_path: Path) -> None:
+    guards = [
+        GuardResult("pii", "input", "redact", "redact", policy="no-mail"),
+        GuardResult("pii", "output", "warn", "warn"),
+        GuardResult("judge", "input", "block", "would_block"),
+        GuardResult("length", "input", "error", "allow"),
+    ]
+    failed = record(2, stream=True, batch="batch_1", failure=Failure("upstream_timeout", "late", 504))
+    acted, other = columns(tmp_path, msgspec.json.encode(record(1, guards=guards)), msgspec.json.encode(failed))
+    assert (set(acted["guards"]), acted["stream"], acted["batch"], acted["failure"]) == (
+        {"pii", "no-mail"},
+        False,
+        "",
+        "",
+    )
+    assert (other["guards"], other["stream"], other["batch"], other["failure"]) == (
+        [],
+        True,
+        "batch_1",
+        "upstream_timeout",
+    )
 
 
 def test_what_is_left_out_is_empty(tmp_path: Path) -> None:
