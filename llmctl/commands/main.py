@@ -38,7 +38,7 @@ VERBS = {
     "compress": Verb("llmctl.commands.compress", "app", "Measure prompt compression."),
     "speculate": Verb("llmctl.commands.speculate", "app", "Speculative decoding: predict, set up, measure."),
     "alerts": Verb("llmctl.commands.alerts", "app", "Rules that tell when promises (SLOs) are broken."),
-    "traces": Verb("llmctl.commands.traces", "app", "List, show, export and compact recorded exchanges."),
+    "traces": Verb("llmctl.commands.traces", "app", "List, show, export, compact and prune recorded exchanges."),
 }
 
 
