@@ -106,12 +106,3 @@ class Remote:
             f"guard {self._kind}: the answer of {self._endpoint.origin} cannot be understood: {what}; "
             "check that base_url, model and the guard's options fit together"
         )
-
-
-def sendable(text: str) -> str:
-    """`text` as JSON can carry it: each lone surrogate is replaced by one character, so positions stay."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text

@@ -4,8 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from llmctl.embedding.base import sendable
 from llmctl.guards.asked import judge_answers, judge_prompts
-from llmctl.guards.asked.http import Remote, RemoteOptions, sendable
+from llmctl.guards.asked.http import Remote, RemoteOptions
 from llmctl.guards.asked.judge_answers import Reading
 from llmctl.guards.asked.judge_prompts import POLICIES, TAXONOMY
 from llmctl.guards.asked.windows import each, windows, worst

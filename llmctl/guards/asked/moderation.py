@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from llmctl.guards.asked.http import Remote, RemoteOptions, sendable
+from llmctl.embedding.base import sendable
+from llmctl.guards.asked.http import Remote, RemoteOptions
 from llmctl.guards.asked.windows import each, windows, worst
 from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Verdict
 from llmctl.net.transport import Transport

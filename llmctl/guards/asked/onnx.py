@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import msgspec
 from pydantic import Field, model_validator
 
+from llmctl.embedding.base import sendable
 from llmctl.embedding.onnx_session import INPUTS, Purpose, feed, inputs, session, tokenizer
 from llmctl.errors import InvalidRequest, LlmctlError, UpstreamError
-from llmctl.guards.asked.http import sendable
 from llmctl.guards.asked.threads import Workers
 from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Verdict
 from llmctl.net.transport import Transport

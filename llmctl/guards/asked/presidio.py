@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from llmctl.embedding.base import sendable
 from llmctl.errors import LlmctlError, UpstreamError
-from llmctl.guards.asked.http import Remote, RemoteOptions, sendable
+from llmctl.guards.asked.http import Remote, RemoteOptions
 from llmctl.guards.asked.threads import Workers
 from llmctl.guards.asked.windows import each, windows
 from llmctl.guards.base import ALLOW, About, Direction, GuardOptions, Preset, Span, Verdict

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from llmctl.embedding.base import sendable
 from llmctl.errors import (
     UpstreamConnectError,
     UpstreamError,
@@ -12,7 +13,7 @@ from llmctl.errors import (
     UpstreamStatus,
     UpstreamTimeout,
 )
-from llmctl.guards.asked.http import MAX_ANSWER, Remote, RemoteOptions, sendable
+from llmctl.guards.asked.http import MAX_ANSWER, Remote, RemoteOptions
 from llmctl.net.pool import Pool
 from llmctl.testing.judges import JudgeServer
 
