@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from llmctl.config.schema_cost import BatchesConfig, BudgetsConfig, CacheConfig
+from llmctl.config.schema_telemetry import AlertsConfig, TelemetryConfig
 from llmctl.config.section import Bytes, Extension, Name, Seconds, Section, Share
 from llmctl.config.units import parse_seconds
 
@@ -197,12 +198,6 @@ class GuardrailsConfig(Section):
     repair: bool = Field(True, description="Ask the model once more for an answer that `schema` would block.")
 
 
-class TelemetryConfig(Section):
-    """Names used towards metrics and traces."""
-
-    semconv: Literal["gen_ai/1"] = Field("gen_ai/1", description="Version of the GenAI semantic conventions.")
-
-
 class Config(Section):
     """The root of gateway.yaml."""
 
@@ -228,4 +223,7 @@ class Config(Section):
     )
     batches: BatchesConfig | None = Field(None, description="`/v1/batches` and `/v1/files`. Default: none.")
     records: RecordsConfig = Field(default_factory=RecordsConfig, description="The record store.")
-    telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig, description="Metrics and traces.")
+    telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig, description="Metrics, spans and logs.")
+    alerts: AlertsConfig | None = Field(
+        None, description="Alerts without Prometheus: see docs/alerts.md. Default: none."
+    )

@@ -164,11 +164,14 @@ class MetricsSink:
         if self._shared:
             self._shared.publish(self._refreshed())
 
+    def families(self) -> Families:
+        """Every family as it is now, over all workers, by name. Not to be changed. Milliseconds: run it in a thread."""
+        families = self._refreshed()
+        return self._shared.total(families) if self._shared else families
+
     def collect(self) -> Iterator[Metric]:
         """For the registry: every family, and the aliases."""
-        families = self._refreshed()
-        if self._shared:
-            families = self._shared.total(families)
+        families = self.families()
         for family in list(families.values()):
             yield family.metric()
         requests, duration = families["llmctl_requests_total"], families[self._names.server_duration]

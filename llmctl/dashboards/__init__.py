@@ -1,0 +1,1 @@
+"""Grafana dashboards of the metrics that a gateway shows."""
