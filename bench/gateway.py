@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from bench.rig.cached import cached
 from bench.rig.lifetime import soak, start
+from bench.rig.observed import observed
 from bench.rig.peers import comparison
 from bench.rig.plan import Plan, quick
 from bench.rig.report import Section
@@ -29,6 +30,7 @@ SCENARIOS: dict[str, Callable[[Plan], Section]] = {
     "guarded": guarded,
     "routed": routed,
     "cached": cached,
+    "observed": observed,
     "streams": streams,
     "open_streams": open_streams,
     "start": start,

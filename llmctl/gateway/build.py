@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from llmctl.clock import Clock, SystemClock
 from llmctl.config import keys
 from llmctl.config.load import Loaded, decode
+from llmctl.config.secrets import Environment
 from llmctl.errors import ConfigError
 from llmctl.gateway.build_budgets import budgets
 from llmctl.gateway.build_cache import CacheMaker
@@ -26,6 +27,7 @@ from llmctl.gateway.path import Parts, Path
 from llmctl.gateway.prices import Priced, price_list
 from llmctl.gateway.prices_options import declared
 from llmctl.gateway.probes import Prober
+from llmctl.gateway.promises import promises
 from llmctl.gateway.resilience import ResilienceOptions
 from llmctl.gateway.stages.auth import Key, Keyring
 from llmctl.gateway.stages.record import Sink
@@ -59,6 +61,8 @@ class Surroundings:
     """Counts what a provider has not; without it lengths are taken."""
     parker: Parker | None = None
     """Has requests of batches wait in those of their providers; without it they are asked like others."""
+    env: Environment = field(default_factory=Environment.of_process)
+    """What the promises' file may refer to."""
 
 
 def build(loaded: Loaded, around: Surroundings) -> Gateway:
@@ -73,6 +77,7 @@ def build(loaded: Loaded, around: Surroundings) -> Gateway:
     policies = Maker(loaded, around.transport, around.bug, trouble).policies(around.kept, around.clock.monotonic)
     compress = compressing(loaded, around, trouble)
     money, booked = budgets(loaded, around, trouble)
+    slos = promises(loaded, around.env, trouble)
     if trouble or resilience is None:
         raise ConfigError(trouble)
     targets = make_targets(loaded, providers, resilience, around)
@@ -82,7 +87,7 @@ def build(loaded: Loaded, around: Surroundings) -> Gateway:
         Parts(loaded, around, keyring, prices, policies, routes, targets, resilience, caching, compress, money, parked)
     )
     probes = Prober(targets.values(), resilience.probe_every or math.inf, around.clock.monotonic)
-    beside = Beside(probes, policies, path.copying, path.parking)
+    beside = Beside(probes, policies, path.copying, path.parking, slos)
     resources = {**made, **caching.resources, **booked}
     return Gateway(
         loaded, path.pipeline(), keyring, path.route, list(made.values()), resources, targets, beside, around

@@ -24,6 +24,7 @@ from llmctl.model.exchange import Exchange, Principal
 from llmctl.providers.base import Provider
 
 if TYPE_CHECKING:
+    from llmctl.alerts.slo import Slos
     from llmctl.gateway.build import Surroundings
 
 DRAIN_POLL = 0.05
@@ -37,6 +38,7 @@ class Beside:
     policies: Policies
     copies: Sequence[Mirror | Copies] = ()
     parking: Parking | None = None
+    promises: "Slos | None" = None
 
 
 class Gateway:
@@ -76,6 +78,11 @@ class Gateway:
     def open(self) -> bool:
         """True where no keys are configured, so anyone who reaches the port may call."""
         return not self._keyring
+
+    @property
+    def promises(self) -> "Slos | None":
+        """What it is to watch of itself."""
+        return self._beside.promises
 
     @property
     def in_flight(self) -> int:
