@@ -1,0 +1,1 @@
+"""Intervals, tests and stopping rules: what may be said from so many observations."""
