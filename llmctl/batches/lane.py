@@ -50,6 +50,7 @@ class Lane:
         self._resting: dict[str, float] = {}
         self._over: set[str] = set()
         self._swept = -SWEEP_EVERY
+        self._waiting = 0  # batches, at the last look
         self._stopping = False
 
     def wake(self) -> None:
@@ -68,6 +69,17 @@ class Lane:
         self.stop()
         for run, _ in self._runs.values():
             run.interrupt()
+
+    def batches(self) -> dict[str, float]:
+        """Batches by state: those that wait, and those that are worked off. None where another process has the lane."""
+        return {"waiting": float(self._waiting), "running": float(len(self._runs))}
+
+    def requests(self) -> dict[str, float]:
+        """Requests of the batches that are worked off, by state: `parked` ones wait in a batch of their provider's."""
+        found: Counter[str] = Counter(waiting=0, under_way=0, parked=0)
+        for run, _ in list(self._runs.values()):
+            found.update(run.requests())
+        return {state: float(count) for state, count in found.items()}
 
     async def run(self) -> None:
         """Until it is stopped."""
@@ -107,6 +119,7 @@ class Lane:
             await run.save()
         # What has ended while the queue was read was read as it had been.
         self._start([one for one in waiting if one[0].id not in self._over])
+        self._waiting = sum(batch.id not in self._runs for batch, _ in waiting)
         now = self._clock.monotonic()
         if now - self._swept >= SWEEP_EVERY:
             self._swept = now

@@ -116,6 +116,14 @@ class Run:
         for task in self._asking:
             task.cancel(STOPPING)
 
+    def requests(self) -> dict[str, int]:
+        """Its requests by state: those that wait, are under way, or are parked with their provider."""
+        parked = len(self._parked)
+        under_way = len(self._under_way) - parked
+        done = self.batch.completed + self.batch.failed
+        waiting = self.batch.total - done - under_way - parked
+        return {"waiting": max(waiting, 0), "under_way": max(under_way, 0), "parked": parked}
+
     async def run(self) -> None:
         """To its end, or until it is stopped. Raises OSError or StoreError where the disk fails: try later."""
         if self.batch.status == "validating":

@@ -47,6 +47,11 @@ MEASURED = ((0.80, "8.2%", "4.8%"), (0.85, "5.7%", "3.1%"), (0.90, "2.9%", "1.5%
 def advise(tree: dict[str, Any]) -> Iterator[Complaint]:
     """What works but was probably not meant."""
     yield from _thresholds(tree)
+    if _mapping(_mapping(tree, "telemetry"), "otlp").get("content") is True:
+        records = _mapping(tree, "records")
+        if records.get("content") == "none" or records.get("enabled") is False:
+            message = "none is sent: requests and answers are kept only where `records` keeps them"
+            yield ("telemetry", "otlp", "content"), message
     models = _mapping(tree, "models").values()
     used = {m.get("provider") for m in models if isinstance(m, dict) and isinstance(m.get("provider"), str)}
     for name in _mapping(tree, "providers"):

@@ -111,7 +111,7 @@ class KeyConfig(Section):
     tenant: Name = Field("default", description="Who the key belongs to. Tenants never see each other's data.")
     models: list[str] | None = Field(None, description="Models and routes it may ask for; all if absent.")
     expires: datetime | None = Field(None, description="RFC 3339 time after which it is refused.")
-    admin: bool = Field(False, description="May also read /metrics from another host.")
+    admin: bool = Field(False, description="May also read /metrics and the console from another host.")
     priority: int = Field(0, ge=-100, le=100, description="Higher goes first where calls wait for a model.")
 
 

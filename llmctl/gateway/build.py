@@ -38,6 +38,7 @@ from llmctl.net.transport import Transport
 from llmctl.providers import TABLE as PROVIDERS
 from llmctl.providers.base import Provider
 from llmctl.routing.base import ModelFacts
+from llmctl.telemetry.span_target import target_of
 
 Transition = Callable[[str, str, str, str], None]
 
@@ -78,6 +79,7 @@ def build(loaded: Loaded, around: Surroundings) -> Gateway:
     compress = compressing(loaded, around, trouble)
     money, booked = budgets(loaded, around, trouble)
     slos = promises(loaded, around.env, trouble)
+    _collector(loaded, around.env, trouble)
     if trouble or resilience is None:
         raise ConfigError(trouble)
     targets = make_targets(loaded, providers, resilience, around)
@@ -180,6 +182,15 @@ def _resilience(loaded: Loaded, trouble: list[str]) -> ResilienceOptions | None:
     except ConfigError as error:
         trouble.extend(error.findings)
         return None
+
+
+def _collector(loaded: Loaded, env: Environment, trouble: list[str]) -> None:
+    """Whether spans have a place to go to, where they are to go anywhere. The sink itself is made at start."""
+    try:
+        target_of(loaded.config.telemetry, env)
+    except ConfigError as error:
+        place = ("telemetry", "otlp")
+        trouble.extend(loaded.finding(place, line.removeprefix("telemetry.otlp: ")) for line in error.findings)
 
 
 def _options(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from llmctl.gateway.build import Surroundings
 
 DRAIN_POLL = 0.05
+BREAKER_STATES = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,23 @@ class Gateway:
     def breakers_open(self) -> dict[str, float]:
         """By model, 1 where its breaker is not closed."""
         return {name: float(target.standing.breaker.state != "closed") for name, target in self._targets.items()}
+
+    def breaker_states(self) -> dict[str, float]:
+        """By model, 0 where its breaker is closed, 1 half open, 2 open."""
+        return {name: BREAKER_STATES[target.standing.breaker.state] for name, target in self._targets.items()}
+
+    def calls(self) -> dict[str, float]:
+        """By model, calls of it under way."""
+        return {name: float(target.standing.health.inflight) for name, target in self._targets.items()}
+
+    def queue_depths(self) -> dict[str, float]:
+        """By model with a limit on calls at a time, calls that wait for their turn."""
+        slots = {name: target.standing.slots for name, target in self._targets.items()}
+        return {name: float(one.depth) for name, one in slots.items() if one is not None}
+
+    def limits_remaining(self) -> dict[str, float]:
+        """By policy that limits, the share that the subject with the least left has left."""
+        return {limit.name: limit.limiter.least() for limit in self._beside.policies.limits}
 
     def cache_bounds(self) -> dict[str, float]:
         """By name asked for, the bound on false hits over all requests; of several tenants the highest."""

@@ -13,6 +13,7 @@ from llmctl.errors import ClientGone, LlmctlError, Unavailable
 from llmctl.gateway.client import Client
 from llmctl.model.exchange import Exchange
 from llmctl.model.record import Failure, StageTime, State
+from llmctl.telemetry.about import ABOUT
 
 MASK = "********"
 MAKING = frozenset({"route", "mirror", "compress", "budget", "upstream", "output_guards", "cache_store"})
@@ -68,6 +69,7 @@ class Pipeline:
 
     async def _take(self, exchange: Exchange, client: Client, stages: tuple[Stage, ...]) -> None:
         self.in_flight += 1
+        token = ABOUT.set((exchange.id, exchange.trace.trace_id))
         try:
             now, started, times = self._now, exchange.started, exchange.stages
             start = int((now() - started) * 1e6)
@@ -102,6 +104,7 @@ class Pipeline:
             self.in_flight -= 1
             for step in self._closing:
                 step.close(exchange)
+            ABOUT.reset(token)
 
     async def _fail(self, exchange: Exchange, client: Client, error: LlmctlError) -> None:
         for secret in self._secrets:

@@ -13,6 +13,7 @@ Dimension = Literal["requests", "tokens", "concurrency"]
 
 MAX_SUBJECTS = 10_000  # above it, subjects whose use no longer matters are dropped
 LOOKS = 8  # subjects looked at for each new one above it: no request pays for going through the whole table
+MOST_SEEN = 4096  # subjects looked at for a figure; some milliseconds
 BUSY_S = 1.0  # nobody knows when one of the requests under way will end: try again in a second
 
 
@@ -147,6 +148,21 @@ class Limiter:
             active = account.active
             result.append(Standing("concurrency", most, max(most - active, 0), BUSY_S if active else 0.0))
         return result
+
+    def least(self) -> float:
+        """The share left of the limit that any subject has least left of, 0 to 1; reservations count as used.
+
+        Where there are more than `MOST_SEEN` subjects, only some are looked at. May be called from another thread.
+        """
+        time, accounts = max(self._now(), self._latest), list(self._accounts.values())
+        used = 0.0
+        for account in accounts[:: len(accounts) // MOST_SEEN + 1]:
+            for rate, bucket in ((self._requests, account.requests), (self._tokens, account.tokens)):
+                if rate is not None:
+                    used = max(used, (bucket.level_at(rate, time) + bucket.held) / rate.burst)
+            if self._concurrency is not None:
+                used = max(used, account.active / self._concurrency)
+        return 1.0 - min(used, 1.0)
 
     def _time(self) -> float:
         time = self._now()

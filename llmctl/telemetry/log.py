@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger, Processor, WrappedLogger
 
 from llmctl.clock import Clock, SystemClock
+from llmctl.telemetry.about import ABOUT
 from llmctl.telemetry.redact import Redactor
 
 Format = Literal["json", "console"]
@@ -35,6 +36,7 @@ def make_logger(
         processors=[
             structlog.processors.add_log_level,
             _stamp(clock or SystemClock()),
+            _named,
             structlog.processors.format_exc_info,
             _masked(redactor),
             render,
@@ -67,6 +69,13 @@ def _stamp(clock: Clock) -> Processor:
         return event
 
     return stamp
+
+
+def _named(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What is said on behalf of an exchange carries its ids, so that it is found beside its record and its spans."""
+    if (ids := ABOUT.get()) is not None and event.setdefault("request_id", ids[0]) == ids[0] and ids[1]:
+        event.setdefault("trace_id", ids[1])
+    return event
 
 
 def _masked(redactor: Redactor) -> Processor:

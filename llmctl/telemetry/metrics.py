@@ -7,8 +7,10 @@ scrape time from the series they repeat; they cost a request nothing.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Literal, Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -21,6 +23,7 @@ from llmctl.telemetry.routing_metrics import RoutingMetrics
 from llmctl.telemetry.series import Cell, Families, Family, Kind
 from llmctl.telemetry.shared_metrics import SharedMetrics
 
+Over = Literal["gauge", "peak", "least"]
 OTHER = "other"
 NONE = "none"
 OVERHEAD_BUCKETS = tuple(25e-6 * 2**i for i in range(16))
@@ -71,6 +74,12 @@ class Watched(Protocol):
     def lag_seconds(self) -> float: ...  # noqa: D102
 
 
+class Counted(Protocol):
+    """Something that counts what became of what it was given, such as a request log or an exporter of spans."""
+
+    def counts(self) -> Mapping[str, float]: ...  # noqa: D102
+
+
 @dataclass(slots=True)
 class _Bound:
     """The series of one combination of labels."""
@@ -100,6 +109,7 @@ class MetricsSink:
         self._families: Families = {}
         self._functions: list[tuple[Cell, Callable[[], float]]] = []
         self._mapped: list[tuple[Family, Callable[[], Mapping[str, float]]]] = []
+        self._counted: list[tuple[Family, Counted]] = []
         self._watched: Watched | None = None
         self._models: dict[str, str] = {}
         self._providers: dict[str, str] = {}
@@ -118,8 +128,7 @@ class MetricsSink:
         self._guards = {name: name for name in guards}
         self._models = {name: name for name in models}
         self._providers = {"": NONE} | {name: name for name in providers}
-        self._info.cells.clear()
-        self._info.cell(self._version, policy).value = 1.0
+        self._info.cells = {(self._version, policy): Cell(1.0)}
 
     def transition(self, model: str, before: str, after: str, reason: str) -> None:
         """A model's breaker has changed its state."""
@@ -140,23 +149,35 @@ class MetricsSink:
         if self._shared:
             self._shared.close(self._refreshed())
 
-    def gauge(self, name: str, help_: str, function: Callable[[], float]) -> None:
-        """Show what `function` says at scrape time."""
-        self._functions.append((self._family(name, help_, "gauge").cell(), function))
+    def gauge(self, name: str, help_: str, function: Callable[[], float], *, over: Over = "gauge") -> None:
+        """Show what `function` says at scrape time: over all workers the sum, or the peak, or the least."""
+        self._functions.append((self._family(name, help_, over).cell(), function))
 
     def gauges(
-        self, name: str, help_: str, label: str, function: Callable[[], Mapping[str, float]], *, peak: bool = False
+        self, name: str, help_: str, label: str, function: Callable[[], Mapping[str, float]], *, over: Over = "gauge"
     ) -> None:
-        """Show what `function` says at scrape time, by the label's value: over all workers the sum, or the `peak`."""
-        self._mapped.append((self._family(name, help_, "peak" if peak else "gauge", label), function))
+        """The same by the label's value, which must come from the configuration or a fixed table."""
+        self._mapped.append((self._family(name, help_, over, label), function))
+
+    def counter(self, name: str, help_: str, function: Callable[[], float]) -> None:
+        """Show what `function` has counted, which never goes back in this process."""
+        self._functions.append((self._family(name, help_, "counter").cell(), function))
+
+    def counted(self, name: str, help_: str, label: str, counted: Counted) -> None:
+        """Show what `counted` has counted, by the label's value. It must be the same for the life of this process."""
+        self._counted.append((self._family(name, help_, "counter", label), counted))
+
+    def histogram(self, name: str, help_: str, bounds: tuple[float, ...]) -> Callable[[float], None]:
+        """What observes a value, for the event loop alone; `bounds` are the buckets' upper ones."""
+        return partial(_observe, self._family(name, help_, "histogram", bounds=bounds).cell(), bounds)
 
     def watch(self, store: Watched) -> None:
         """Show `store`'s figures. Its counters are taken as they are: watch one store for life."""
         self._watched = store
-        self.gauge("llmctl_records_lag_seconds", "Age of the oldest record that waits.", lambda: store.lag_seconds)
+        age = "Age of the oldest record that waits."
+        self.gauge("llmctl_records_lag_seconds", age, lambda: store.lag_seconds, over="peak")
         self.gauge("llmctl_records_queue_bytes", "Bytes that wait for the disk.", lambda: store.queued_bytes)
-        written = self._family("llmctl_records_written_total", "Records on disk.", "counter").cell()
-        self._functions.append((written, lambda: store.written))
+        self.counter("llmctl_records_written_total", "Records on disk.", lambda: store.written)
         self._family("llmctl_records_dropped_total", "Records dropped.", "counter", "reason")
 
     def publish(self) -> None:
@@ -169,17 +190,19 @@ class MetricsSink:
         families = self._refreshed()
         return self._shared.total(families) if self._shared else families
 
+    def aliases(self, families: Families) -> Iterator[Family]:
+        """What is shown under other names too, made of `families`."""
+        yield families["llmctl_requests_total"].project("llm_requests_total", "counter", "model", "status")
+        latency = families[self._names.server_duration].project("llm_latency_seconds", "histogram", self._names.model)
+        latency.labels = ("model",)
+        yield latency
+        yield families["llmctl_cost_dollars_total"].project("llm_cost_dollars", "unknown", "model")
+
     def collect(self) -> Iterator[Metric]:
         """For the registry: every family, and the aliases."""
         families = self.families()
-        for family in list(families.values()):
+        for family in [*families.values(), *self.aliases(families)]:
             yield family.metric()
-        requests, duration = families["llmctl_requests_total"], families[self._names.server_duration]
-        yield requests.project("llm_requests_total", "counter", "model", "status").metric()
-        latency = duration.project("llm_latency_seconds", "histogram", self._names.model)
-        latency.labels = ("model",)
-        yield latency.metric()
-        yield families["llmctl_cost_dollars_total"].project("llm_cost_dollars", "unknown", "model").metric()
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """(body, content type) of `/metrics` for a request's `Accept`. Milliseconds: run it in a thread."""
@@ -214,23 +237,37 @@ class MetricsSink:
         )
         self._routing = RoutingMetrics(family)
         self._saving = CostMetrics(family)
-        self._errors = family("llmctl_metrics_errors_total", "Records that could not be counted.", "counter").cell()
+        self._errors = family(
+            "llmctl_metrics_errors_total", "Records and figures that could not be counted.", "counter"
+        ).cell()
 
     def _family(self, name: str, help_: str, kind: Kind, *labels: str, bounds: tuple[float, ...] = ()) -> Family:
         return self._families.setdefault(name, Family(name, help_, kind, labels, bounds))
 
     def _refreshed(self) -> Families:
         for cell, function in self._functions:
-            cell.value = float(function())
-        for family, several in self._mapped:
-            family.cells.clear()
-            for value, number in several().items():
-                family.cell(value).value = number
+            with self._counting_errors():
+                cell.value = float(function())
+        for family, several in self._mapped:  # put in place as a whole: the loop and a scrape may both be here
+            with self._counting_errors():
+                family.cells = {(value,): Cell(float(number)) for value, number in several().items()}
+        for family, counted in self._counted:
+            with self._counting_errors():
+                for value, number in counted.counts().items():
+                    family.cell(value).value = float(number)
         if self._watched:
             dropped = self._families["llmctl_records_dropped_total"]
             for reason, count in self._watched.dropped.items():
                 dropped.cell(reason).value = count
         return self._families
+
+    @contextmanager
+    def _counting_errors(self) -> Iterator[None]:
+        """One figure that cannot be had must not keep all others from being shown."""
+        try:
+            yield
+        except Exception:
+            self._errors.value += 1
 
     def _count(self, record: Record) -> None:
         status = record.failure.status if record.failure else record.http_status

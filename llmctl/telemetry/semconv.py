@@ -27,3 +27,44 @@ class Names:
 
 
 VERSIONS = {"gen_ai/1": Names()}
+
+
+@dataclass(frozen=True, slots=True)
+class SpanNames:
+    """Names of the attributes of spans. `provider` … `error` are the conventions', `llmctl.*` is ours and not here.
+
+    Source: https://github.com/open-telemetry/semantic-conventions-genai (docs/gen-ai/gen-ai-spans.md and
+    gen-ai-security.md), still in development.
+    """
+
+    operation: str = "gen_ai.operation.name"
+    provider: str = "gen_ai.provider.name"
+    request_model: str = "gen_ai.request.model"
+    response_model: str = "gen_ai.response.model"
+    stream: str = "gen_ai.request.stream"
+    finish_reasons: str = "gen_ai.response.finish_reasons"
+    first_chunk: str = "gen_ai.response.time_to_first_chunk"
+    input_tokens: str = "gen_ai.usage.input_tokens"
+    output_tokens: str = "gen_ai.usage.output_tokens"
+    cache_read: str = "gen_ai.usage.cache_read.input_tokens"
+    cache_creation: str = "gen_ai.usage.cache_creation.input_tokens"
+    reasoning: str = "gen_ai.usage.reasoning.output_tokens"
+    input_messages: str = "gen_ai.input.messages"
+    output_messages: str = "gen_ai.output.messages"
+    guardrail: str = "gen_ai.guardrail.component.name"
+    target: str = "gen_ai.guardrail.target.type"
+    verdict: str = "gen_ai.guardrail.verdict.type"
+    reason: str = "gen_ai.guardrail.verdict.reason"
+    action: str = "gen_ai.guardrail.action.type"
+    policy: str = "gen_ai.guardrail.security.policy.id"
+    category: str = "gen_ai.guardrail.security.risk.category"
+    score: str = "gen_ai.guardrail.security.risk.score"
+    status_code: str = "http.response.status_code"
+    error: str = "error.type"
+
+
+SPAN_VERSIONS = {"gen_ai/1": SpanNames()}
+RUN_GUARDRAIL = "run_guardrail"
+OPERATIONS = {"chat": "chat", "completion": "text_completion", "embedding": "embeddings"}
+PROVIDERS = {"gemini": "gcp.gemini", "bedrock": "aws.bedrock", "azure": "azure.ai.openai"}
+"""A provider's `kind` where the conventions call it otherwise; a kind of ours that they do not know keeps its name."""

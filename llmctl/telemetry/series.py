@@ -13,8 +13,10 @@ import msgspec
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Exemplar, Sample
 
-Kind = Literal["counter", "gauge", "peak", "histogram", "info", "unknown"]
-"""`peak` is a gauge of which the highest of several processes counts, as of a bound or a ratio."""
+Kind = Literal["counter", "gauge", "peak", "least", "histogram", "info", "unknown"]
+"""`peak` and `least` are gauges of which the highest or lowest of several processes counts: a bound, a share."""
+_OF_ONE = {"peak": max, "least": min}
+_PASSING = frozenset({"gauge", "info", *_OF_ONE})
 Trail = tuple[str, str, float, float]
 """An exemplar: request id, trace id, value, epoch seconds."""
 # OpenMetrics allows 128 characters in all; and scrapers' parsers stumble over quotes, which a client may have sent.
@@ -58,7 +60,7 @@ class Family(msgspec.Struct):
     def metric(self) -> Metric:
         """As prometheus_client's exposition wants it."""
         suffix = {"counter": "_total", "info": "_info"}.get(self.kind, "")
-        out = Metric(self.name.removesuffix(suffix), self.help, "gauge" if self.kind == "peak" else self.kind)
+        out = Metric(self.name.removesuffix(suffix), self.help, "gauge" if self.kind in _OF_ONE else self.kind)
         for values, cell in list(self.cells.items()):
             labels = dict(zip(self.labels, values, strict=True))
             if self.kind == "histogram":
@@ -92,8 +94,8 @@ def merged(parts: Iterable[Families]) -> Families:
             if (mine.kind, mine.labels, mine.bounds) != (family.kind, family.labels, family.bounds):
                 continue  # written by another version of llmctl
             for values, cell in list(family.cells.items()):
-                if mine.kind == "peak":
-                    mine.cells[values] = Cell(max(cell.value, mine.cells.get(values, cell).value))
+                if (choose := _OF_ONE.get(mine.kind)) is not None:
+                    mine.cells[values] = Cell(choose(cell.value, mine.cells.get(values, cell).value))
                     continue
                 _add(mine.cell(*values), cell)
                 if mine.kind == "info":
@@ -103,7 +105,7 @@ def merged(parts: Iterable[Families]) -> Families:
 
 def lasting(families: Families) -> Families:
     """Those that outlive their process: a gauge says what is now, a counter what has ever been."""
-    return {name: family for name, family in families.items() if family.kind not in ("gauge", "peak", "info")}
+    return {name: family for name, family in families.items() if family.kind not in _PASSING}
 
 
 def _add(mine: Cell, other: Cell) -> None:

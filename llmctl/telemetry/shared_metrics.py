@@ -8,6 +8,7 @@ was published there. Counters therefore never go back, and there are never more 
 import fcntl
 import itertools
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,24 +37,28 @@ class SharedMetrics:
         self._clock = clock
         self._decoder = msgspec.msgpack.Decoder(_Slot)
         self._encoder = msgspec.msgpack.Encoder()
+        self._writing = threading.Lock()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path, self._lock = self._claim()
         before = self._read(self._path)
         self._base = lasting(merged([before.base, before.live])) if before else {}
 
     def publish(self, families: Families) -> None:
-        """Let the other workers know what this one counts; about 0.1 ms."""
-        if self._lock < 0:  # the slot may be another's by now
-            return
-        part = self._path.with_suffix(".part")
-        with suppress(OSError):
-            part.write_bytes(self._encoder.encode(_Slot(self._clock.wall(), self._base, families)))
-            part.replace(self._path)
+        """Let the other workers know what this one counts; about 0.1 ms. Does not wait for a scrape that does so."""
+        if self._writing.acquire(blocking=False):
+            try:
+                self._write(families)
+            finally:
+                self._writing.release()
 
     def total(self, families: Families) -> Families:
-        """The sum over all workers, living and dead; `families` are this one's and are published on the way."""
-        self.publish(families)
-        parts = [self._base, families]
+        """The sum over all workers, living and dead. What of `families`, this one's, it shows has been published.
+
+        So no later sum is lower, also where this worker is killed the moment after.
+        """
+        with self._writing:
+            shown = self._decoder.decode(self._write(families))
+        parts = [shown.base, shown.live]
         now = self._clock.wall()
         for path in self._folder.glob("*.slot"):
             if path != self._path and (slot := self._read(path)):
@@ -62,10 +67,20 @@ class SharedMetrics:
 
     def close(self, families: Families) -> None:
         """Publish for the last time, without gauges, and leave the slot to the next worker."""
-        self.publish(lasting(families))
-        fd, self._lock = self._lock, -1
+        with self._writing:
+            self._write(lasting(families))
+            fd, self._lock = self._lock, -1
         if fd >= 0:
             os.close(fd)
+
+    def _write(self, families: Families) -> bytes:
+        data = self._encoder.encode(_Slot(self._clock.wall(), self._base, families))
+        if self._lock >= 0:  # else the slot may be another's by now
+            part = self._path.with_suffix(".part")
+            with suppress(OSError):
+                part.write_bytes(data)
+                part.replace(self._path)
+        return data
 
     def _claim(self) -> tuple[Path, int]:
         for number in itertools.count():

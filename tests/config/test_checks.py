@@ -44,3 +44,9 @@ def test_the_risk_of_a_similarity_is_told() -> None:
     assert "at 0.8 8.2%" in found["cache", "routes", "r", "semantic", "threshold"]
     assert len(found) == 2
     assert not dict(advise({"cache": {"semantic": {"max_error": 0.01}}}))
+
+
+@pytest.mark.parametrize(("records", "said"), [({}, 0), ({"content": "none"}, 1), ({"enabled": False}, 1)])
+def test_content_that_is_not_kept_cannot_be_sent(records: dict[str, Any], said: int) -> None:
+    tree = {"telemetry": {"otlp": {"content": True}}, "records": records}
+    assert [path for path, _ in advise(tree)] == [("telemetry", "otlp", "content")] * said

@@ -108,3 +108,8 @@ async def test_content_is_kept_only_where_configured(tmp_path: Path, records: st
         assert record.state == "ok"
         assert (record.request is not None, record.response is not None) == (kept, kept)
         assert record.usage.source == "provider"
+
+
+def test_spans_without_a_place_to_go_to_are_told_with_the_rest(tmp_path: Path) -> None:
+    [line] = findings(GOOD + "telemetry: {otlp: {sample: 1.0}}\n", tmp_path)
+    assert line.startswith("gateway.yaml:7: telemetry.otlp: no collector is named; set `endpoint`")

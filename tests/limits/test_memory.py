@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from llmctl.limits.gcra import ROUNDING_S
-from llmctl.limits.memory import BUSY_S, LOOKS, MAX_SUBJECTS, Denial, Limiter, Standing
+from llmctl.limits.memory import BUSY_S, LOOKS, MAX_SUBJECTS, MOST_SEEN, Denial, Limiter, Standing
 from llmctl.limits.options import RateLimitOptions
 from llmctl.testing.clock import ManualClock
 
@@ -224,3 +224,27 @@ async def test_two_hundred_clients_at_once_stay_within_every_limit() -> None:
                 total += int(entry[column])
                 assert total <= burst + per_second * (entry[0] - first[0]) + 1e-6
     assert shared.standing(KEY)[2] == Standing("concurrency", 40, 40, 0.0)
+
+
+def test_the_least_that_anybody_has_left() -> None:
+    clock = ManualClock()
+    several = limiter(clock, requests_per_minute=60, burst_requests=4, tokens_per_minute=600, concurrency=10)
+    assert several.least() == 1.0
+    several.settle(several.take(("a",), 0), 0)
+    assert several.least() == 0.75
+    held = several.take(("b",), 480)
+    assert several.least() == pytest.approx(0.2)
+    several.settle(held, 60)
+    assert several.least() == pytest.approx(0.75)
+    clock.advance(0.5)
+    assert several.least() == pytest.approx(0.875)
+    for _ in range(20):
+        several.take(("c",), 0)
+    assert several.least() == 0.0
+
+
+def test_the_least_of_very_many_costs_no_more_than_of_many() -> None:
+    many = limiter(ManualClock(), concurrency=2)
+    for number in range(2 * MOST_SEEN):
+        many.take((str(number),), 0)
+    assert many.least() == 0.5

@@ -190,6 +190,32 @@ def test_gauges_store_and_build(record: MakeRecord) -> None:
     assert values(sink, "llmctl_build_info") == {("3f1c", "1.2.3"): 1}
 
 
+def test_figures_from_elsewhere(record: MakeRecord) -> None:
+    class Spans:
+        def counts(self) -> dict[str, float]:
+            return {"exported": 7, "queue_full": 2}
+
+    def broken() -> float:
+        raise OSError("too many open files")
+
+    sink = make()
+    sink.counter("cpu_seconds_total", "CPU.", lambda: 1.5)
+    sink.gauge("left", "Left.", lambda: 0.5, over="least")
+    sink.gauge("broken", "Broken.", broken)
+    sink.gauges("depth", "Depth.", "model", lambda: {"small": 3.0}, over="peak")
+    sink.counted("spans_total", "Spans.", "outcome", Spans())
+    observe = sink.histogram("lag_seconds", "Lag.", (0.1, 1.0))
+    observe(0.1)
+    observe(7.0)
+    assert values(sink, "cpu_seconds_total") == {(): 1.5}
+    assert values(sink, "left") == {(): 0.5}
+    assert values(sink, "depth") == {("small",): 3.0}
+    assert values(sink, "spans_total") == {("exported",): 7, ("queue_full",): 2}
+    assert values(sink, "lag_seconds_bucket") == {("0.1",): 1, ("1",): 1, ("+Inf",): 2}
+    assert values(sink, "lag_seconds_sum") == {(): pytest.approx(7.1)}
+    assert values(sink, "llmctl_metrics_errors_total")[()] >= 1  # and everything else is shown
+
+
 def test_a_reload_keeps_counting(record: MakeRecord) -> None:
     sink = make()
     sink.write(record(1))

@@ -5,12 +5,20 @@ from typing import get_args
 
 import pytest
 
-from llmctl.config.schema import TelemetryConfig
+from llmctl.config.schema_telemetry import TelemetryConfig
 from llmctl.telemetry import semconv
 
 
 def test_every_version_that_can_be_configured_is_written_down() -> None:
     assert set(get_args(TelemetryConfig.model_fields["semconv"].annotation)) == set(semconv.VERSIONS)
+    assert set(semconv.SPAN_VERSIONS) == set(semconv.VERSIONS)
+
+
+@pytest.mark.parametrize("names", semconv.SPAN_VERSIONS.values(), ids=semconv.SPAN_VERSIONS)
+def test_names_of_spans_are_distinct_and_in_the_conventions_spelling(names: semconv.SpanNames) -> None:
+    values = list(asdict(names).values())
+    assert len(set(values)) == len(values)
+    assert all(value.replace(".", "").isidentifier() and value == value.lower() for value in values)
 
 
 @pytest.mark.parametrize("names", semconv.VERSIONS.values(), ids=semconv.VERSIONS)

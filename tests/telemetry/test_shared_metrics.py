@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,45 @@ def test_a_folder_that_cannot_be_is_an_error_at_start(tmp_path: Path, clock: Man
     (tmp_path / "m").write_text("in the way")
     with pytest.raises(OSError, match="exists"):
         SharedMetrics(tmp_path / "m", clock)
+
+
+def test_a_share_is_the_least_and_a_bound_the_highest_of_all(tmp_path: Path, clock: ManualClock) -> None:
+    def own(value: float) -> Families:
+        both = (Family("bound", "", "peak", ("route",)), Family("left", "", "least", ("budget",)))
+        for family in both:
+            family.cell("x").value = value
+        return {family.name: family for family in both}
+
+    a, b = SharedMetrics(tmp_path, clock), SharedMetrics(tmp_path, clock)
+    a.publish(own(0.25))
+    for mine, bound, left in ((0.75, 0.75, 0.25), (0.125, 0.25, 0.125)):
+        total = b.total(own(mine))
+        assert (total["bound"].cells["x",].value, total["left"].cells["x",].value) == (bound, left)
+    assert total["left"].metric().type == "gauge"
+    a.close(own(0.0))
+    assert b.total(own(0.5))["left"].cells["x",].value == 0.5
+
+
+def test_what_was_shown_was_published_before_also_while_counts_change(tmp_path: Path, clock: ManualClock) -> None:
+    a, b, own = SharedMetrics(tmp_path, clock), SharedMetrics(tmp_path, clock), families(0)
+    stop = threading.Event()
+
+    def count() -> None:
+        while not stop.is_set():
+            own["requests_total"].cells["small",].value += 1
+            a.publish(own)
+            stop.wait(1e-4)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    last = 0.0
+    try:
+        for _ in range(100):
+            by_a = shown(a, own)[0]
+            by_b = shown(b, families(0))[0]  # what is left of `a` if it is killed now
+            assert last <= by_a <= by_b
+            last = by_b
+    finally:
+        stop.set()
+        thread.join()
+    assert last > 0

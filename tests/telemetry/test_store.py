@@ -16,10 +16,11 @@ import pytest
 from llmctl.clock import SystemClock
 from llmctl.config.schema import RecordsConfig
 from llmctl.model.record import Record
+from llmctl.telemetry.batched import WARN_EVERY
 from llmctl.telemetry.reader import RecordReader
 from llmctl.telemetry.redact import Redactor
 from llmctl.telemetry.segments import SegmentWriter
-from llmctl.telemetry.store import WARN_EVERY, RecordStore
+from llmctl.telemetry.store import RecordStore
 from llmctl.testing.clock import ManualClock
 
 
