@@ -5,10 +5,12 @@ Format: https://prometheus.io/docs/alerting/latest/configuration/, for Alertmana
 
 from typing import Any
 
-from llmctl.alerts.slo import PagerDutyOptions, ReceiverOptions, Severity, SlackOptions, Slos
+from llmctl.alerts.notify import EmailOptions, PagerDutyOptions, ReceiverOptions, SlackOptions
+from llmctl.alerts.slo import Severity, Slos
 
 REPEAT: dict[Severity, str] = {"page": "4h", "ticket": "1d"}
 _PAGERDUTY: dict[Severity, str] = {"page": "critical", "ticket": "warning"}
+_RUNBOOK = "{{ .CommonAnnotations.runbook }}"
 _SUMMARY = "{{ .CommonAnnotations.summary }}"
 _DETAILS = "{{ range .Alerts }}{{ .Annotations.description }} {{ .Annotations.runbook }}\n{{ end }}"
 
@@ -40,26 +42,43 @@ def alertmanager(slos: Slos) -> dict[str, Any]:
     }
 
 
+def left_out(slos: Slos) -> list[str]:
+    """What slo.yaml says of who is told that Alertmanager cannot do, a sentence for each."""
+    return [
+        f"notify.{severity}.exec is left out: Alertmanager runs no programs; only the gateway's own alerts do"
+        for severity, options in slos.notify.items()
+        if options.exec is not None
+    ]
+
+
 def _receiver(severity: Severity, options: ReceiverOptions) -> dict[str, Any]:
     receiver: dict[str, Any] = {"name": severity}
     if options.pagerduty is not None:
         receiver["pagerduty_configs"] = [_pagerduty(severity, options.pagerduty)]
     if options.slack is not None:
         receiver["slack_configs"] = [_slack(severity, options.slack)]
+    if options.email is not None:
+        receiver["email_configs"] = [_email(options.email)]
     return receiver
 
 
 def _pagerduty(severity: Severity, options: PagerDutyOptions) -> dict[str, Any]:
-    return {
+    made = {
         "routing_key_file": options.routing_key_file,
+        "url": options.enqueue,
         "send_resolved": True,
         "severity": _PAGERDUTY[severity],
         "client": "llmctl",
         "description": _SUMMARY,
         "group": "{{ .CommonLabels.slo }}",
         "component": "{{ .CommonLabels.service }}",
-        "details": {"description": _DETAILS, "runbook": "{{ .CommonAnnotations.runbook }}"},
+        "details": {"description": _DETAILS, "runbook": _RUNBOOK},
     }
+    if options.client_url is not None:
+        made["client_url"] = options.client_url
+    if options.runbook_url is not None:
+        made["links"] = [{"href": f"{options.runbook_url.rstrip('/')}/{_RUNBOOK}", "text": "Runbook"}]
+    return made
 
 
 def _slack(severity: Severity, options: SlackOptions) -> dict[str, Any]:
@@ -73,3 +92,19 @@ def _slack(severity: Severity, options: SlackOptions) -> dict[str, Any]:
         + {"page": "danger", "ticket": "warning"}[severity]
         + "{{ end }}",
     }
+
+
+def _email(options: EmailOptions) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "to": ", ".join(options.to),
+        "from": options.sender,
+        "smarthost": options.smarthost,
+        "require_tls": options.starttls,
+        "send_resolved": True,
+        "headers": {"Subject": f"[{{{{ .Status }}}}] {_SUMMARY}"},
+        "text": _DETAILS,
+        "html": "",
+    }
+    if options.username is not None:
+        made |= {"auth_username": options.username, "auth_password_file": options.password_file}
+    return made

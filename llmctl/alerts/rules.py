@@ -6,16 +6,29 @@ numbers are guarded against twice: by a least number of bad events, and by Wilso
 Sources: Google's SRE Workbook, chapter 5, https://sre.google/workbook/alerting-on-slos/; Wilson, 1927.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from llmctl.alerts.indicators import BUILD, Level, Ratio, level_of, ratio_of, selector
-from llmctl.alerts.slo import FASTEST, CostSlo, Histograms, LimitSlo, RatioSlo, Severity, Slos
+from llmctl.alerts.annotations import titled
+from llmctl.alerts.detectors_rules import cost_anomaly, latency_shift
+from llmctl.alerts.indicators import BUILD, Level, Ratio, duration, level_of, ratio_of, selector
+from llmctl.alerts.slo import (
+    FASTEST,
+    CostAnomalySlo,
+    CostSlo,
+    Histograms,
+    LatencyShiftSlo,
+    LimitSlo,
+    RatioSlo,
+    Severity,
+    Slos,
+)
 
 Z95 = 1.959963984540054
 """Normal quantile of a two-sided 95% interval."""
 ABSENT = "LlmctlMetricsAbsent"
-ABSENT_FOR = "5m"
+ABSENT_FOR = 5
+"""Minutes."""
 ABSENT_RUNBOOK = "runbooks/metrics-absent.md"
 RATIO, LOWER = "llmctl_slo:error_ratio:rate", "llmctl_slo:error_ratio_lower:rate"
 BAD, TOTAL = "llmctl_slo:bad:increase", "llmctl_slo:total:increase"
@@ -26,10 +39,10 @@ REMAINING = "llmctl_slo:error_budget_remaining:ratio"
 class Pair:
     """A long and a short window, in minutes, and the burn rate that both must exceed, `hold` minutes long."""
 
-    long: int
-    short: int
+    long: float
+    short: float
     factor: float
-    hold: int
+    hold: float
     severity: Severity
 
 
@@ -41,25 +54,41 @@ PAIRS = (
 )
 
 
+def paced(pace: float) -> tuple[Pair, ...]:
+    """The pairs where time runs `pace` times as fast."""
+    return tuple(replace(pair, long=pair.long / pace, short=pair.short / pace, hold=pair.hold / pace) for pair in PAIRS)
+
+
 def rules(slos: Slos, histograms: Histograms) -> dict[str, Any]:
     """A Prometheus rule file."""
     groups = []
     for name, slo in slos.slos.items():
         if isinstance(slo, RatioSlo):
             ratio = ratio_of(slo, slos.match, histograms)
-            burning = [_burning(slos, name, slo, ratio, pair) for pair in PAIRS]
-            groups.append({"name": f"llmctl-{name}", "rules": [*_recorded(name, slo, ratio), *burning]})
+            burning = [_burning(slos, name, slo, ratio, pair) for pair in paced(slos.pace)]
+            made = [*_recorded(slos, name, slo, ratio), *burning]
         elif isinstance(slo, LimitSlo):
-            groups.append({"name": f"llmctl-{name}", "rules": [_above(slos, name, slo, level_of(slo, slos.match))]})
-    groups.append({"name": "llmctl-metrics", "rules": [_absent(slos)]})
+            made = [_above(slos, name, slo, level_of(slo, slos.match, slos.pace))]
+        elif isinstance(slo, CostAnomalySlo):
+            made = cost_anomaly(slos, name, slo, labels(slos, name, slo.severity))
+        else:
+            assert isinstance(slo, LatencyShiftSlo)
+            made = latency_shift(slos, name, slo, labels(slos, name, slo.severity), histograms)
+        groups.append(_group(slos, name, made))
+    groups.append(_group(slos, "metrics", [_absent(slos)]))
     return {"groups": groups}
 
 
-def duration(minutes: float) -> str:
-    """As Prometheus writes it, in the largest unit that fits: `5m`, `6h`, `3d`."""
-    seconds = round(minutes * 60)
-    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-    return next(f"{seconds // size}{unit}" for unit, size in units if seconds % size == 0)
+def alerts(slos: Slos, histograms: Histograms) -> dict[str, dict[str, Any]]:
+    """The alerting rules among them, by name."""
+    made = (rule for group in rules(slos, histograms)["groups"] for rule in group["rules"])
+    return {rule["alert"]: rule for rule in made if "alert" in rule}
+
+
+def _group(slos: Slos, name: str, made: list[dict[str, Any]]) -> dict[str, Any]:
+    # A drill's windows are shorter than Prometheus' usual time between evaluations.
+    seldom = {} if slos.pace == 1 else {"interval": duration(max(1.0, 15 / slos.pace) / 60)}
+    return {"name": f"llmctl-{name}", **seldom, "rules": made}
 
 
 def threshold(slo: RatioSlo, pair: Pair) -> float:
@@ -74,26 +103,26 @@ def severity_of(slo: RatioSlo, pair: Pair) -> Severity:
 
 def alert_name(name: str, pair: Pair | None = None) -> str:
     """`LlmctlFirstTokenBurn1h` for `first-token`."""
-    words = "".join(part.capitalize() for part in name.split("-"))
-    return f"Llmctl{words}" if pair is None else f"Llmctl{words}Burn{duration(pair.long)}"
+    return titled(name) if pair is None else f"{titled(name)}Burn{duration(pair.long)}"
 
 
-def _recorded(name: str, slo: RatioSlo, ratio: Ratio) -> list[dict[str, Any]]:
+def _recorded(slos: Slos, name: str, slo: RatioSlo, ratio: Ratio) -> list[dict[str, Any]]:
     """Per window the counts, their ratio, and for long windows its lower bound; then what is left of the budget."""
     recorded = []
 
     def record(metric: str, expression: str) -> None:
         recorded.append({"record": metric, "expr": expression, "labels": {"slo": name}})
 
-    mine, longs = f'{{slo="{name}"}}', {pair.long for pair in PAIRS}
-    for minutes in sorted({*longs, *(pair.short for pair in PAIRS)}):
+    mine, pairs = f'{{slo="{name}"}}', paced(slos.pace)
+    longs = {pair.long for pair in pairs}
+    for minutes in sorted({*longs, *(pair.short for pair in pairs)}):
         window = duration(minutes)
         record(f"{BAD}{window}", ratio.bad_over(window))
         record(f"{TOTAL}{window}", ratio.total_over(window))
         record(f"{RATIO}{window}", f"{BAD}{window}{mine} / {TOTAL}{window}{mine}")
         if minutes in longs:
             record(f"{LOWER}{window}", _wilson(f"{RATIO}{window}{mine}", f"{TOTAL}{window}{mine}"))
-    window = duration(slo.window / 60)
+    window = duration(slo.window / slos.pace / 60)
     share = f"({ratio.bad_over(window)}) / {ratio.total_over(window)}"
     record(REMAINING, f"1 - ({share}) / {1 - slo.objective:.9g}")
     return recorded
@@ -116,8 +145,7 @@ def _burning(slos: Slos, name: str, slo: RatioSlo, ratio: Ratio, pair: Pair) -> 
         f"and {RATIO}{short}{mine} > {limit:.9g}\n"
         f"and {BAD}{long}{mine} >= {slo.min_bad}"
     )
-    hours, window = slo.window / 3600 / pair.factor, duration(slo.window / 60)
-    lasts = f"{hours:.0f} hours" if hours < 72 else f"{hours / 24:.0f} days"
+    lasts, window = _lasts(slo.window / slos.pace / pair.factor), duration(slo.window / slos.pace / 60)
     pace = f"more than {pair.factor:g} times what the objective of {slo.objective:.9g} allows"
     return {
         "alert": alert_name(name, pair),
@@ -133,9 +161,19 @@ def _burning(slos: Slos, name: str, slo: RatioSlo, ratio: Ratio, pair: Pair) -> 
     }
 
 
+def _lasts(seconds: float) -> str:
+    size, unit = next(
+        (size, unit)
+        for size, unit, least in ((86400, "days", 3), (3600, "hours", 2), (60, "minutes", 0))
+        if seconds >= least * size
+    )
+    return f"{seconds / size:.0f} {unit}"
+
+
 def _above(slos: Slos, name: str, slo: LimitSlo, level: Level) -> dict[str, Any]:
     if isinstance(slo, CostSlo):
-        said = f'{{{{ printf "%.2f" $value }}}} US dollars in the last 24 hours; {level.limit:g} are meant to suffice.'
+        spent = '{{ printf "%.2f" $value }} US dollars'
+        said = f"{spent} in the last {_day(slos)}; {level.limit:g} are meant to suffice."
     else:
         said = (
             "False hits of the cache for {{ $labels.route }} may be {{ $value | humanizePercentage }} of all requests; "
@@ -144,18 +182,22 @@ def _above(slos: Slos, name: str, slo: LimitSlo, level: Level) -> dict[str, Any]
     return {
         "alert": alert_name(name),
         "expr": f"{level.expression} > {level.limit:.12g}",
-        "for": duration(slo.window / 60),
+        "for": duration(slo.window / slos.pace / 60),
         "labels": labels(slos, name, slo.severity),
         "annotations": {"summary": f"{slos.service}: {name} is above its limit", "description": said}
         | {"runbook": slo.runbook},
     }
 
 
+def _day(slos: Slos) -> str:
+    return "24 hours" if slos.pace == 1 else duration(1440 / slos.pace)
+
+
 def _absent(slos: Slos) -> dict[str, Any]:
     return {
         "alert": ABSENT,
         "expr": f"absent(sum({selector(BUILD, slos.match)}))",
-        "for": ABSENT_FOR,
+        "for": duration(ABSENT_FOR / slos.pace),
         "labels": labels(slos, "metrics", "page"),
         "annotations": {
             "summary": f"{slos.service}: Prometheus gets no metrics",

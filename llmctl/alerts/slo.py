@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
+from llmctl.alerts.notify import ReceiverOptions
 from llmctl.config.explain import explain, nearest
 from llmctl.config.finding import Finding, KeyPath, nearest_mark, ordered
 from llmctl.config.resolve import Resolved, resolve
@@ -25,7 +26,6 @@ M = TypeVar("M", bound=Section)
 _SloName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$", max_length=64)]
 _Label = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 _LabelValue = Annotated[str, Field(pattern=r'^[^"\\\x00-\x1f{}]+$')]
-_SecretFile = Annotated[str, Field(pattern=r"^/[^\x00-\x1f]+$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,44 @@ class CacheErrorSlo(LimitSlo):
     objective: Share = Field(gt=0, lt=1, description="Share of requests that the bound must not exceed.")
 
 
+class ShiftSlo(Slo):
+    """That a figure is about what it was the day before. Nobody needs to know what it should be."""
+
+    @property
+    def hold(self) -> float:
+        """Seconds for which it must have shifted."""
+        raise NotImplementedError
+
+
+class CostAnomalySlo(ShiftSlo):
+    """Money spent within `window`, against each such window of the day before."""
+
+    window: Seconds = Field(3600.0, ge=3600, le=7200, description="What is compared, as 1h.")
+    factor: float = Field(
+        1.5, ge=1, le=100, description="Times the dearest window of the day before that must be exceeded."
+    )
+    min_dollars: float = Field(1.0, ge=0, allow_inf_nan=False, description="US dollars below which it stays quiet.")
+    min_events: int = Field(20, ge=1, description="Requests in the window below which it stays quiet.")
+
+    @property
+    def hold(self) -> float:
+        """A twelfth of the window."""
+        return self.window / 12
+
+
+class LatencyShiftSlo(ShiftSlo):
+    """Time for requests within `window`, against the day before it."""
+
+    window: Seconds = Field(1800.0, ge=600, le=7200, description="What is compared, as 30m.")
+    factor: float = Field(1.5, ge=1.1, le=100, description="Times the 95th percentile of before that must be exceeded.")
+    min_events: int = Field(100, ge=20, description="Requests in the window below which it stays quiet.")
+
+    @property
+    def hold(self) -> float:
+        """A sixth of the window."""
+        return self.window / 6
+
+
 TABLE: dict[str, type[Slo]] = {
     "availability": AvailabilitySlo,
     "latency": LatencySlo,
@@ -119,33 +157,9 @@ TABLE: dict[str, type[Slo]] = {
     "guard_failures": GuardSlo,
     "cost_per_day": CostSlo,
     "cache_error": CacheErrorSlo,
+    "cost_anomaly": CostAnomalySlo,
+    "latency_shift": LatencyShiftSlo,
 }
-
-
-class PagerDutyOptions(Section):
-    """A PagerDuty service, Events API v2."""
-
-    routing_key_file: _SecretFile = Field(description="File on Alertmanager's machine with the key, never the key.")
-
-
-class SlackOptions(Section):
-    """A Slack-compatible webhook."""
-
-    api_url_file: _SecretFile = Field(description="File on Alertmanager's machine with the webhook's URL, never it.")
-    channel: str = Field(pattern=r"^[#@][^\s]+$", description="As '#llm-ops', in quotes.")
-
-
-class ReceiverOptions(Section):
-    """Who is told of alerts of one severity. Both, where both are given."""
-
-    pagerduty: PagerDutyOptions | None = Field(None, description="PagerDuty.")
-    slack: SlackOptions | None = Field(None, description="Slack, or what takes its webhooks.")
-
-    @model_validator(mode="after")
-    def _somebody(self) -> "ReceiverOptions":
-        if self.pagerduty is None and self.slack is None:
-            raise ValueError("tells nobody; give pagerduty, or slack, or both")
-        return self
 
 
 class _File(Section):
@@ -153,18 +167,22 @@ class _File(Section):
     match: dict[_Label, _LabelValue] = Field(
         default_factory=dict, description="Labels that Prometheus gives this gateway's metrics, as job: llmctl."
     )
+    pace: float = Field(
+        1.0, ge=1, le=600, description="Divides every window and waiting time of alerts: for drills. Default 1."
+    )
     slos: dict[_SloName, Extension] = Field(min_length=1, description="Promises by name.")
     notify: dict[Severity, ReceiverOptions] = Field(description="Who is told, by severity.")
 
 
 @dataclass(frozen=True, slots=True)
 class Slos:
-    """A checked slo.yaml. `match` are labels of every metric."""
+    """A checked slo.yaml. `match` are labels of every metric; time of alerts runs `pace` times as fast as usual."""
 
     service: str
     match: Mapping[str, str]
     slos: Mapping[str, Slo]
     notify: Mapping[Severity, ReceiverOptions]
+    pace: float = 1.0
 
 
 def load(path: Path, env: Environment, histograms: Histograms) -> Slos:
@@ -187,7 +205,7 @@ def load(path: Path, env: Environment, histograms: Histograms) -> Slos:
             findings.append(_finding(resolved, ("notify", severity), "missing; add who is told (slack or pagerduty)"))
     if findings:
         raise ConfigError(ordered(findings), [path])
-    return Slos(file.service, file.match, slos, file.notify)
+    return Slos(file.service, file.match, slos, file.notify, file.pace)
 
 
 def severities(slo: Slo) -> set[Severity]:

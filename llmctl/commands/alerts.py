@@ -1,17 +1,20 @@
-"""`llmctl alerts`: rules."""
+"""`llmctl alerts`: rules, simulate, test."""
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from llmctl.commands.alerts_simulate import simulate
+from llmctl.commands.alerts_test import tell
 from llmctl.commands.options import JsonOption, print_json
 from llmctl.errors import StoreError
 
-if TYPE_CHECKING:
-    from llmctl.alerts.slo import Histograms
-
 app = typer.Typer(help="Rules that tell when promises (SLOs) are broken.", no_args_is_help=True)
+
+app.command()(simulate)
+app.command("test")(tell)
 
 HEADER = "Written by `llmctl alerts rules` from {source}: change that, not this."
 
@@ -30,12 +33,13 @@ def rules(
     json: JsonOption = False,
 ) -> None:
     """Write rules.yaml (Prometheus), rules_test.yaml (its unit tests, for promtool) and alertmanager.yaml."""
-    from llmctl.alerts.alertmanager import alertmanager
+    from llmctl.alerts.alertmanager import alertmanager, left_out
     from llmctl.alerts.document import document
     from llmctl.alerts.prometheus_tests import prometheus_tests
     from llmctl.alerts.rules import rules as make
     from llmctl.alerts.slo import load
     from llmctl.config.secrets import Environment
+    from llmctl.gateway.promises import served_histograms
 
     histograms = served_histograms()
     slos = load(config, Environment.of_process(), histograms)
@@ -51,20 +55,10 @@ def rules(
             (output / name).write_text(document(value, header), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{error.filename or output}: cannot be written ({error.strerror})") from None
+    for sentence in left_out(slos):
+        print(f"{config}: {sentence}", file=sys.stderr)
     if json:
         print_json({"written": [str(output / name) for name in documents], "slos": list(slos.slos)})
         return
     for name in documents:
         print(output / name)
-
-
-def served_histograms() -> "Histograms":
-    """Those of a gateway's `/metrics`, in the only version of their names that there is."""
-    from llmctl.alerts.slo import Histogram, Histograms
-    from llmctl.telemetry import semconv
-
-    (names,) = semconv.VERSIONS.values()
-    return Histograms(
-        duration=Histogram(names.server_duration, semconv.DURATION_BUCKETS),
-        first_token=Histogram(names.time_to_first, semconv.FIRST_TOKEN_BUCKETS),
-    )

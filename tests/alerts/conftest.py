@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from llmctl.alerts.slo import Slos, load
-from llmctl.commands.alerts import served_histograms
 from llmctl.config.secrets import Environment
+from llmctl.gateway.promises import served_histograms
 
 ROOT = Path(__file__).parent.parent.parent
 SHIPPED = ROOT / "configs" / "slo.yaml"

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
-from llmctl.alerts.alertmanager import alertmanager
+from llmctl.alerts.alertmanager import alertmanager, left_out
 from llmctl.alerts.document import document
 from llmctl.alerts.slo import Slos, load
-from llmctl.commands.alerts import served_histograms
 from llmctl.config.secrets import Environment
+from llmctl.gateway.promises import served_histograms
 from tests.alerts.conftest import SHIPPED, Tool
 
 
@@ -57,3 +57,44 @@ def test_one_severity_is_enough_where_nothing_opens_tickets(tmp_path: Path, tool
     assert {"slack_configs", "pagerduty_configs"} <= set(receiver)
     (tmp_path / "am.yaml").write_text(yaml.safe_dump(made))
     assert tool("amtool", "check-config", tmp_path / "am.yaml").returncode == 0
+
+
+EVERYTHING = """
+slos:
+  cost: {kind: cost_per_day, objective: 1, severity: page, runbook: runbooks/c.md}
+notify:
+  page:
+    pagerduty:
+      routing_key_file: /k
+      url: https://events.eu.pagerduty.com
+      client_url: https://gw/console
+      runbook_url: https://git/ops
+    slack: {api_url_file: /s, channel: "#o"}
+    email: {to: [a@x.org, b@x.org], from: c@x.org, smarthost: "mail:587", username: u, password_file: /p}
+    exec: {command: [/bin/true]}
+  ticket:
+    exec: {command: [/bin/true]}
+"""
+
+
+def test_every_kind_that_it_has_and_what_it_has_not_is_told(tmp_path: Path, tool: Tool) -> None:
+    path = tmp_path / "slo.yaml"
+    path.write_text(EVERYTHING)
+    slos = load(path, Environment({}), served_histograms())
+    made = alertmanager(slos)
+    page, ticket = made["receivers"]
+    assert ticket == {"name": "ticket"}
+    [pagerduty], [email] = page["pagerduty_configs"], page["email_configs"]
+    assert pagerduty["url"] == "https://events.eu.pagerduty.com/v2/enqueue"
+    assert pagerduty["client_url"] == "https://gw/console"
+    assert pagerduty["links"] == [{"href": "https://git/ops/{{ .CommonAnnotations.runbook }}", "text": "Runbook"}]
+    assert (email["to"], email["from"], email["smarthost"]) == ("a@x.org, b@x.org", "c@x.org", "mail:587")
+    assert (email["auth_username"], email["auth_password_file"], email["require_tls"]) == ("u", "/p", True)
+    (tmp_path / "am.yaml").write_text(document(made, "x"))
+    checked = tool("amtool", "check-config", tmp_path / "am.yaml")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert [sentence.partition(" ")[0] for sentence in left_out(slos)] == ["notify.page.exec", "notify.ticket.exec"]
+
+
+def test_nothing_of_the_shipped_file_is_left_out(shipped: Slos) -> None:
+    assert left_out(shipped) == []

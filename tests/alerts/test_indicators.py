@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -10,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from llmctl.alerts.indicators import BUILD, Sample, level_of, ratio_of, selector
 from llmctl.alerts.rules import rules
 from llmctl.alerts.slo import LimitSlo, RatioSlo, Slos, load
-from llmctl.commands.alerts import served_histograms
 from llmctl.config.secrets import Environment
+from llmctl.gateway.promises import served_histograms
 from llmctl.testing.process import serve
 from tests.alerts.conftest import SHIPPED
 
@@ -85,7 +86,8 @@ def test_the_labels_that_promises_are_kept_apart_by_are_there(scraped: dict[str,
         for rule in group["rules"]
         for label, name in re.findall(r"by \((\w+)\) \((?:increase\()?(\w+)\{", rule["expr"])
     }
-    assert grouped == {("llmctl_guard_verdicts_total", "guard"), ("llmctl_cache_error_bound", "route")}
+    buckets = (f"{served_histograms().duration.name}_bucket", "le")
+    assert grouped == {("llmctl_guard_verdicts_total", "guard"), ("llmctl_cache_error_bound", "route"), buckets}
     assert "pii" in scraped["llmctl_guard_verdicts_total"]["guard"]
     assert scraped["llmctl_cache_error_bound"]["route"] == {"small", "broken"}
 
@@ -110,7 +112,7 @@ def test_the_series_that_rules_are_tested_with_have_a_gateways_labels(scraped: d
 
 def test_match_narrows_every_selector_that_is_read() -> None:
     slos = shipped()
-    narrowed = Slos(slos.service, {"job": "a", "env": "b"}, slos.slos, slos.notify)
+    narrowed = replace(slos, match={"job": "a", "env": "b"})
     assert all(matchers.endswith('job="a", env="b"') for _, matchers in selectors(narrowed))
     assert selector("x", {}) == "x{}"
 
@@ -122,5 +124,5 @@ def test_a_whole_bound_is_found_as_either_prometheus_writes_it() -> None:
     whole = slo.model_copy(update={"threshold": 1.0})
     good = ratio_of(whole, {}, histograms).good
     assert good is not None
-    (pattern,) = re.findall(r'le=~"([^"]*)"', good)
+    (pattern,) = re.findall(r'le=~"([^"]*)"', good.promql({}))
     assert [bool(re.fullmatch(pattern, le)) for le in ("1", "1.0", "10", "1x0")] == [True, True, False, False]

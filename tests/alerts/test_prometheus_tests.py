@@ -10,9 +10,10 @@ from llmctl.alerts.document import document
 from llmctl.alerts.prometheus_tests import prometheus_tests
 from llmctl.alerts.rules import rules
 from llmctl.alerts.slo import Slos, load
-from llmctl.commands.alerts import served_histograms
 from llmctl.config.secrets import Environment
+from llmctl.gateway.promises import served_histograms
 from tests.alerts.conftest import SHIPPED, Read, Tool
+from tests.alerts.metrics import SLOWER, SPEND
 
 UP = "  up: {kind: availability, objective: 0.999, severity: page, runbook: runbooks/a.md}\n"
 COST = "  cost: {kind: cost_per_day, objective: 50, runbook: runbooks/a.md}\n"
@@ -41,6 +42,8 @@ def test_the_shipped_promises_pass(tool: Tool, tmp_path: Path) -> None:
         "match: {job: llmctl}\nslos:\n" + UP.replace("objective", "min_bad: 200, objective"),
         "slos:\n  slow: {kind: latency, threshold: 5.12s, objective: 0.932, window: 7d, runbook: runbooks/a.md}\n",
         "match: {job: llmctl}\nslos:\n" + COST + CACHE,
+        "pace: 60\nslos:\n" + UP + COST + CACHE,
+        "pace: 600\nmatch: {job: llmctl}\nslos:\n" + CACHE + SPEND + SLOWER,
     ],
 )
 def test_other_promises_pass_too(text: str, read: Read, tool: Tool, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from llmctl.alerts.document import document
-from llmctl.alerts.rules import PAIRS, Z95, alert_name, duration, rules, threshold
+from llmctl.alerts.indicators import duration
+from llmctl.alerts.rules import PAIRS, Z95, alert_name, rules, threshold
 from llmctl.alerts.slo import RatioSlo, Slos, load
-from llmctl.commands.alerts import served_histograms
 from llmctl.config.secrets import Environment
+from llmctl.gateway.promises import served_histograms
 from llmctl.guards.measure import wilson
 from tests.alerts.conftest import SHIPPED, Read, Tool
 
@@ -126,7 +127,41 @@ def test_thresholds_have_no_dust_of_floating_point(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "text"), [(5, "5m"), (60, "1h"), (90, "90m"), (4320, "3d"), (0.5, "30s"), (43200, "30d")]
+    ("minutes", "text"),
+    [
+        *[(5, "5m"), (60, "1h"), (90, "90m"), (4320, "3d"), (0.5, "30s"), (43200, "30d")],
+        *[(5 / 60, "5s"), (1 / 240, "250ms"), (5 / 7, "42857ms")],
+    ],
 )
 def test_durations(minutes: float, text: str) -> None:
     assert duration(minutes) == text
+
+
+def test_a_drill_divides_every_window_and_waiting_time(read: Read) -> None:
+    text = ONE + "  cost: {kind: cost_per_day, objective: 5, window: 15m, runbook: runbooks/a.md}\n"
+    text += "  spend: {kind: cost_anomaly, runbook: runbooks/a.md}\n"
+    slos = read("pace: 60\n" + text + "  slower: {kind: latency_shift, runbook: runbooks/a.md}\n")
+    found = alerts(slos)
+    assert {name: rule["for"] for name, rule in found.items()} == {
+        "LlmctlUpBurn1m": "2s",
+        "LlmctlUpBurn6m": "15s",
+        "LlmctlUpBurn24m": "1m",
+        "LlmctlUpBurn72m": "3m",
+        "LlmctlCost": "15s",
+        "LlmctlSpend": "5s",
+        "LlmctlSlower": "5s",
+        "LlmctlMetricsAbsent": "5s",
+    }
+    assert "[24m]" in found["LlmctlCost"]["expr"]
+    assert "in the last 24m; 5 are meant" in found["LlmctlCost"]["annotations"]["description"]
+    assert "[24m:1m] offset 1m" in found["LlmctlSpend"]["expr"]
+    assert "the budget of 12h lasts 50 minutes" in found["LlmctlUpBurn1m"]["annotations"]["description"]
+    windows = {window for rule in made(slos) for window in re.findall(r"\[(\w+[smhd])[\]:]", rule["expr"])}
+    assert windows == {"5s", "30s", "1m", "2m", "6m", "24m", "72m", "12h"}
+    assert {group["interval"] for group in rules(slos, served_histograms())["groups"]} == {"1s"}
+
+
+@pytest.mark.parametrize("pace", [1, 7, 60, 600])
+def test_names_stay_apart_at_any_pace(pace: float, read: Read) -> None:
+    names = [rule.get("record") or rule["alert"] for rule in made(read(f"pace: {pace}\n" + ONE))]
+    assert len(set(names)) == len(names) == 26 + 5

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from llmctl.alerts.slo import TABLE, CostSlo, LatencySlo, RatioSlo, load
-from llmctl.commands.alerts import served_histograms
 from llmctl.config.secrets import Environment
 from llmctl.errors import ConfigError
+from llmctl.gateway.promises import served_histograms
 
 SHIPPED = Path(__file__).parent.parent.parent / "configs" / "slo.yaml"
 SLACK = "{slack: {api_url_file: /s, channel: '#o'}}"
@@ -72,6 +72,19 @@ def test_mistakes_teach(entry: str, line: str, tmp_path: Path) -> None:
     assert one.startswith(line)
 
 
+@pytest.mark.parametrize("pace", ["0.5", "601", "0"])
+def test_a_pace_slows_nothing_down(pace: str, tmp_path: Path) -> None:
+    (line,) = found(f"pace: {pace}\nslos:\n  a: {{{GOOD}}}\n{NOTIFY}", tmp_path)
+    assert line.startswith("slo.yaml:1: pace: must be ")
+
+
+def test_the_pace_is_that_of_time_unless_told(tmp_path: Path) -> None:
+    path = tmp_path / "slo.yaml"
+    for text, pace in ("", 1.0), ("pace: 60\n", 60.0):
+        path.write_text(f"{text}slos:\n  a: {{{GOOD}}}\n{NOTIFY}")
+        assert load(path, Environment({}), served_histograms()).pace == pace
+
+
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     bad = "slos:\n  a: {kind: x}\n  b: {kind: cost_per_day, objective: -1, runbook: runbooks/a.md}\n"
     assert [line.split(": ")[1] for line in found(bad + NOTIFY, tmp_path)] == ["slos.a.kind", "slos.b.objective"]
@@ -82,7 +95,7 @@ def test_whoever_should_be_told_must_be_named(tmp_path: Path) -> None:
     (line,) = found(f"slos:\n  a: {{{GOOD}}}\n{only}", tmp_path)
     assert line == "slo.yaml:3: notify.page: missing; add who is told (slack or pagerduty)"
     (line,) = found(f"slos:\n  a: {{{GOOD}}}\nnotify:\n  page: {{}}\n", tmp_path)
-    assert line == "slo.yaml:4: notify.page: tells nobody; give pagerduty, or slack, or both"
+    assert line == "slo.yaml:4: notify.page: tells nobody; give pagerduty, slack, email or exec, or several of them"
 
 
 def test_a_secret_in_the_place_of_its_file_is_refused_and_not_repeated(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from llmctl.commands.alerts import app, served_histograms
+from llmctl.commands.alerts import app
 from llmctl.errors import ConfigError, StoreError
+from llmctl.gateway.promises import served_histograms
 from llmctl.telemetry import semconv
 
 SHIPPED = str(Path(__file__).parent.parent.parent / "configs" / "slo.yaml")
@@ -21,7 +22,8 @@ def test_it_writes_three_files_and_says_so(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert found["written"] == [str(out / name) for name in NAMES]
-    assert found["slos"] == ["availability", "latency", "first-token", "guards", "cost", "cache"]
+    promised = ["availability", "latency", "first-token", "guards", "cost", "cache", "cost-anomaly", "latency-shift"]
+    assert found["slos"] == promised
     rules, tests, alertmanager = (yaml.safe_load((out / name).read_text()) for name in NAMES)
     assert [group["name"] for group in rules["groups"]][-1] == "llmctl-metrics"
     assert tests["rule_files"] == ["rules.yaml"]
