@@ -1,6 +1,7 @@
 """`llmctl serve`: the gateway."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from llmctl.config.load import Loaded, load
 from llmctl.config.override import override
 from llmctl.config.secrets import Environment
 from llmctl.errors import UsageError
+from llmctl.model.record import Record
 from llmctl.server.runtime import Settings, run_workers, serve_here
 from llmctl.server.serve import CannotListen
 from llmctl.server.supervisor import WorkerPipes
@@ -38,7 +40,7 @@ def serve(
     if pipes is None:
         for warning in loaded.warnings:
             print(f"warning: {warning}", file=sys.stderr)
-    settings = Settings(read, _log_format(env), pipes, metrics_dir)
+    settings = Settings(read, _log_format(env), pipes, metrics_dir, env, _condition)
     try:
         if pipes is not None or loaded.config.server.workers == 1:
             serve_here(settings, loaded, lambda bound: _greet(loaded, bound) if pipes is None else None)
@@ -49,6 +51,13 @@ def serve(
         raise UsageError(
             f"cannot listen on {server.host}:{server.port}: {error.strerror}; choose another --port"
         ) from None
+
+
+def _condition(text: str) -> Callable[[Record], bool]:
+    """What the console is asked to search for. Not imported before somebody asks."""
+    from llmctl.reports.where import parse
+
+    return parse(text, "where").holds
 
 
 def _worker_command(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Everything that is not an exchange: health, readiness, metrics."""
+"""Everything that is not an exchange: health, readiness, metrics, the console."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,11 +12,12 @@ from starlette.routing import Route
 from llmctl.errors import LlmctlError, Unauthorized
 from llmctl.gateway.reload import Live
 from llmctl.server.asgi import LOCAL_HOST
+from llmctl.server.console.app import Console
 
 Render = Callable[[str], tuple[bytes, str]]
 
 
-def admin_app(live: Live, render: Render) -> Starlette:
+def admin_app(live: Live, render: Render, console: Console | None = None) -> Starlette:
     """The admin application. `render` gives the metrics for an Accept header, with their content type."""
 
     async def healthz(request: Request) -> Response:
@@ -37,16 +38,20 @@ def admin_app(live: Live, render: Render) -> Starlette:
 
     async def metrics(request: Request) -> Response:
         """Prometheus or OpenMetrics text. From this machine free, from elsewhere with an admin key."""
-        if not _from_here(request):
-            try:
-                _require_admin(live, request)
-            except LlmctlError as error:
-                return PlainTextResponse(f"{error.message}\n", status_code=error.http_status)
+        try:
+            admit(request)
+        except LlmctlError as error:
+            return PlainTextResponse(f"{error.message}\n", status_code=error.http_status)
         body, content_type = await asyncio.to_thread(render, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
+    def admit(request: Request) -> None:
+        """From this machine anyone, from elsewhere who has an admin key. Raises LlmctlError."""
+        if not _from_here(request):
+            _require_admin(live, request)
+
     async def missing(request: Request, error: Exception) -> Response:
-        paths = "/v1/…, /healthz, /readyz, /metrics"
+        paths = "/v1/…, /healthz, /readyz, /metrics" + (", /console" if console is not None else "")
         return JSONResponse(
             {"error": {"message": f"nothing here; there are {paths}", "type": "not_found_error", "param": None,
                        "code": "not_found"}},
@@ -54,6 +59,8 @@ def admin_app(live: Live, render: Render) -> Starlette:
         )  # fmt: skip
 
     routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    if console is not None:
+        routes += console.routes(admit)
     return Starlette(routes=routes, exception_handlers={404: missing})
 
 

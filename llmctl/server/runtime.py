@@ -5,42 +5,39 @@ import gc
 import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 import uvloop
-from prometheus_client import CollectorRegistry
 from structlog.typing import FilteringBoundLogger
 
-from llmctl import __version__
 from llmctl.clock import SystemClock
 from llmctl.config.checks import is_loopback
 from llmctl.config.load import Loaded
+from llmctl.config.secrets import Environment
 from llmctl.errors import ConfigError
 from llmctl.gateway.build import Surroundings
-from llmctl.gateway.build_policies import effective
 from llmctl.gateway.reload import Live
 from llmctl.gateway.tokens import installed
 from llmctl.net.pool import Pool
+from llmctl.server.admin import admin_app
+from llmctl.server.console.exchanges import Condition
+from llmctl.server.gauges import show, show_batches
 from llmctl.server.protocol import LimitsHolder
 from llmctl.server.serve import Process, limits_of, listen
 from llmctl.server.supervisor import Supervisor, WorkerPipes
+from llmctl.server.telling import Sinks, Watchers
 from llmctl.telemetry.log import Format, LogHandler, make_logger
-from llmctl.telemetry.metrics import MetricsSink
 from llmctl.telemetry.redact import Redactor
-from llmctl.telemetry.shared_metrics import SharedMetrics
-from llmctl.telemetry.store import RecordStore
 
 if TYPE_CHECKING:
     from llmctl.batches.parked import Parked
 
 # An exchange makes next to no reference cycles, so the collector's default of every 700 allocations only costs time.
 GC_THRESHOLD = (50_000, 20, 100)
-PUBLISH_EVERY = 1.0
 AT_START = ("host", "port", "workers", "keep_alive", "drain_timeout")
 
 
@@ -52,6 +49,9 @@ class Settings:
     log_format: Format
     worker: WorkerPipes | None = None
     metrics_dir: Path | None = None
+    env: Environment = field(default_factory=Environment.of_process)
+    conditions: Callable[[str], Condition] | None = None
+    """Reads what the console is asked to search for."""
 
 
 def serve_here(settings: Settings, loaded: Loaded, on_listening: Callable[[int], None]) -> None:
@@ -102,7 +102,13 @@ async def _serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int
     sock = listen(loaded.config.server, reuse_port=settings.worker is not None)
     try:
         await live.start(loaded)
-        process = Process(live, runtime.limits, sock, runtime.metrics.render, runtime.random, log.info)
+        watchers = Watchers(
+            live, runtime.sinks, runtime.clock, log, settings.metrics_dir, conditions=settings.conditions
+        )
+        admin = admin_app(live, runtime.metrics.render, watchers.console)
+        process = Process(live, runtime.limits, sock, admin, runtime.random, log.info)
+        if process.lane is not None:
+            show_batches(runtime.metrics, process.lane)
 
         def ready() -> None:
             port = sock.getsockname()[1]
@@ -115,7 +121,7 @@ async def _serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLD)
-        async with _publishing(runtime.metrics, wanted=settings.metrics_dir is not None):
+        async with watchers.watching():
             await process.run(ready)
     finally:
         sock.close()
@@ -126,46 +132,31 @@ class _Runtime:
     """What outlives reloads: the log, the pool, the sinks, and the `Live` around them."""
 
     def __init__(self, settings: Settings, loaded: Loaded) -> None:
-        clock, config = SystemClock(), loaded.config
+        clock = self.clock = SystemClock()
         self.random = Random()
         self.redactor = Redactor(loaded.secrets)
         self.log = make_logger(settings.log_format, self.redactor)
         _route_logging(self.log)
         self.pool = Pool(clock)
         self.limits = LimitsHolder(limits_of(loaded))
-        self.store = RecordStore(config.records, self.redactor, clock, self._warn)
-        shared = SharedMetrics(settings.metrics_dir, clock) if settings.metrics_dir is not None else None
-        self.metrics = MetricsSink(
-            CollectorRegistry(), version=__version__, semconv_version=config.telemetry.semconv, shared=shared
+        self.sinks = Sinks(
+            loaded, self.redactor, clock, self.log, settings.env, settings.log_format, settings.metrics_dir
         )
-        self.metrics.watch(self.store)
-        sinks = (self.store, self.metrics) if config.records.enabled else (self.metrics,)
+        self.metrics = self.sinks.metrics
         around = Surroundings(
             self.pool,
             clock,
             self.random,
-            sinks,
+            self.sinks.all,
             self._bug,
             transition=self._transition,
             warn=self._degraded,
             tokens=installed(),
             parker=self._parker(loaded),
+            env=settings.env,
         )
         self.live = Live(lambda: _still_fits(settings.load(), loaded, self.log), around, self.log.info, self._apply)
-        self.metrics.gauge("llmctl_in_flight", "Exchanges under way.", lambda: self.live.gateway.in_flight)
-        text = "Bound on false hits over all requests; of several tenants the highest."
-        self.metrics.gauges(
-            "llmctl_cache_error_bound", text, "route", lambda: self.live.gateway.cache_bounds(), peak=True
-        )
-        text = "Answers in the cache's memory, in entries and bytes, and entries not written to disk."
-        gauges, live = self.metrics.gauges, self.live
-        spent = "Dollars spent in the period that is now, by the subject that spent most."
-        gauges("llmctl_budget_spent_dollars", spent, "budget", lambda: live.gateway.budgets_spent(), peak=True)
-        left = "Share of the budget that the subject with the least left has left."
-        gauges("llmctl_budget_remaining_ratio", left, "budget", lambda: live.gateway.budgets_remaining())
-        self.metrics.gauges("llmctl_cache_memory", text, "unit", lambda: self.live.gateway.cache_sizes())
-        text = "Breakers that are not closed, over all workers."
-        self.metrics.gauges("llmctl_breakers_open", text, "model", lambda: self.live.gateway.breakers_open())
+        show(self.metrics, self.live, clock)
 
     def _parker(self, loaded: Loaded) -> "Parked | None":
         """What has requests of batches wait; not even imported where there are none."""
@@ -178,16 +169,12 @@ class _Runtime:
     def close(self) -> None:
         """Stop sending, write what is left, hand the counts over."""
         self.pool.close()
-        self.store.close()
-        self.metrics.close()
+        self.sinks.close()
 
     def _apply(self, new: Loaded) -> None:
         self.redactor.learn(new.secrets)
         self.limits.limits = limits_of(new)
-        config = new.config
-        names = {*config.models, *config.routes}
-        guards = {policy.kind for policy in effective(config.guardrails).values()}
-        self.metrics.configure(models=names, providers=config.providers, policy=new.digest, guards=guards)
+        self.sinks.configure(new)
 
     def _bug(self, request_id: str, error: BaseException) -> None:
         self.log.error("bug", request_id=request_id, exc_info=error)
@@ -198,9 +185,6 @@ class _Runtime:
 
     def _degraded(self, message: str) -> None:
         self.log.warning("degraded", detail=message)
-
-    def _warn(self, message: str) -> None:
-        self.log.warning("records", detail=message)
 
 
 def _still_fits(new: Loaded, first: Loaded, log: FilteringBoundLogger) -> Loaded:
@@ -214,28 +198,11 @@ def _still_fits(new: Loaded, first: Loaded, log: FilteringBoundLogger) -> Loaded
     changed = [
         f"server.{name}" for name in AT_START if getattr(new.config.server, name) != getattr(first.config.server, name)
     ]
-    sections = ("records", "telemetry", "batches")
+    sections = ("records", "telemetry", "batches", "alerts")
     changed += [name for name in sections if getattr(new.config, name) != getattr(first.config, name)]
     if changed:
         log.warning("needs_restart", settings=changed)
     return new
-
-
-@asynccontextmanager
-async def _publishing(metrics: MetricsSink, *, wanted: bool) -> AsyncIterator[None]:
-    """While open, other workers' scrapes include this one."""
-
-    async def publish() -> None:
-        while True:
-            metrics.publish()
-            await asyncio.sleep(PUBLISH_EVERY)
-
-    task = asyncio.create_task(publish()) if wanted else None
-    try:
-        yield
-    finally:
-        if task is not None:
-            task.cancel()
 
 
 def _report_ready(pipes: WorkerPipes, stop: Callable[[], None]) -> None:

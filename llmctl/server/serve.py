@@ -16,7 +16,6 @@ from llmctl.config.schema import ServerConfig
 from llmctl.config.schema_cost import BatchesConfig
 from llmctl.gateway.pipeline import STOPPING
 from llmctl.gateway.reload import Live
-from llmctl.server.admin import Render, admin_app
 from llmctl.server.asgi import App, Asgi
 from llmctl.server.protocol import Limits, LimitsHolder, protocol
 
@@ -77,16 +76,16 @@ class Process:
         live: Live,
         limits: LimitsHolder,
         sock: socket.socket,
-        render: Render,
+        admin: Asgi,
         random: Random,
         log: Log,
     ) -> None:
         server, batches = live.gateway.config.server, live.gateway.config.batches
         files: Asgi | None = None
-        self._lane: Lane | None = None
+        self.lane: Lane | None = None
         if batches is not None:
-            self._lane, files = _lane(live, batches, random, log)
-        app = App(live, admin_app(live, render), random, files)
+            self.lane, files = _lane(live, batches, random, log)
+        app = App(live, admin, random, files)
         config = uvicorn.Config(
             app,
             http=protocol(limits),
@@ -116,14 +115,14 @@ class Process:
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         watch = asyncio.create_task(self._live.watch())
-        lane = asyncio.create_task(self._lane.run()) if self._lane is not None else None
+        lane = asyncio.create_task(self.lane.run()) if self.lane is not None else None
         try:
             await self._server.serve(sockets=[self._sock])
         finally:
-            if self._lane is not None and lane is not None:
-                self._lane.stop() if self._live.draining else self._lane.interrupt()
+            if self.lane is not None and lane is not None:
+                self.lane.stop() if self._live.draining else self.lane.interrupt()
                 await lane
-                await self._lane.settled()
+                await self.lane.settled()
             watch.cancel()
             with suppress(asyncio.CancelledError):
                 await watch
@@ -134,14 +133,14 @@ class Process:
         """Take no more requests; let what is under way finish within `drain_timeout`. A second call stops at once."""
         if self._live.draining:
             self._server.force_exit = True
-            if self._lane is not None:
-                self._lane.interrupt()
+            if self.lane is not None:
+                self.lane.interrupt()
         elif not self._live.draining:
             drain = self._live.gateway.config.server.drain_timeout
             asyncio.get_running_loop().call_later(drain, self._end_exchanges)
         self._live.draining = True
-        if self._lane is not None:
-            self._lane.stop()
+        if self.lane is not None:
+            self.lane.stop()
         self._log("draining", in_flight=self._live.gateway.in_flight)
         self._server.should_exit = True
 
@@ -149,8 +148,8 @@ class Process:
         """The drain is over: whoever still waits is told so."""
         for task in self._server.server_state.tasks:
             task.cancel(STOPPING)
-        if self._lane is not None:
-            self._lane.interrupt()
+        if self.lane is not None:
+            self.lane.interrupt()
 
     def _reload(self) -> None:
         task = asyncio.create_task(self._live.reload())

@@ -13,6 +13,7 @@ from llmctl.clock import SystemClock
 from llmctl.gateway.reload import Live
 from llmctl.net.pool import Pool
 from llmctl.net.transport import Transport
+from llmctl.server.admin import admin_app
 from llmctl.server.protocol import LimitsHolder
 from llmctl.server.serve import Process, limits_of, listen
 from llmctl.testing.config import loaded
@@ -68,7 +69,7 @@ def _serve(tmp_path: Path) -> Serve:
                 live,
                 limits,
                 sock,
-                lambda _: (b"x 1\n", "text/plain"),
+                admin_app(live, lambda _: (b"x 1\n", "text/plain")),
                 Random(),
                 lambda event, **_: events.append(event),
             )

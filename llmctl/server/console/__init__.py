@@ -1,0 +1,1 @@
+"""The page at `/console`, and the JSON behind it and behind `llmctl top`."""
