@@ -38,6 +38,8 @@ VERBS = {
     "compress": Verb("llmctl.commands.compress", "app", "Measure prompt compression."),
     "speculate": Verb("llmctl.commands.speculate", "app", "Speculative decoding: predict, set up, measure."),
     "alerts": Verb("llmctl.commands.alerts", "app", "Rules that tell when promises (SLOs) are broken."),
+    "dashboards": Verb("llmctl.commands.dashboards", "app", "Grafana dashboards of a gateway's metrics."),
+    "top": Verb("llmctl.commands.top", "top", "Watch a running gateway in the terminal."),
     "traces": Verb("llmctl.commands.traces", "app", "List, show, export, compact and prune recorded exchanges."),
 }
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from llmctl.commands.traces_waterfall import waterfall
 from llmctl.model.record import Record
 
-_WIDTH = 40
 _STYLES = {"ok": "green", "blocked": "yellow", "failed": "red", "aborted": "magenta"}
 
 
@@ -27,10 +27,11 @@ def print_record(record: Record, console: Any) -> None:
     state = Text(record.state, style=_STYLES.get(record.state, ""))
     console.print(Text.assemble(plain(record.id), "  ", state, f"  {record.http_status}"))
     for name, value in _head(record):
-        console.print(Text(f"  {name:<9}{plain(value)}"))
+        console.print(Text(f"  {name:<11}{plain(value)}"))
     console.print(Text("\ntimeline"))
-    for line in _timeline(record):
-        console.print(Text(f"  {plain(line)}"), soft_wrap=True)
+    ascii_only = not console.encoding.startswith("utf")
+    for drawn in waterfall(record, console.width, ascii_only=ascii_only):
+        console.print(drawn, soft_wrap=True)
     for name, lines in (
         ("guards", _guards(record)),
         ("request", _said(record.request)),
@@ -51,10 +52,18 @@ def _head(record: Record) -> Iterator[tuple[str, str]]:
     yield "caller", f"tenant {record.tenant or '-'}, key {record.key or '-'}"
     yield "model", " > ".join(dict.fromkeys(filter(None, (record.requested_model, record.model, record.served_model))))
     if made := record.decision:
-        yield "routed", f"by {made.strategy}: {made.reason} (probability {made.propensity:g})"
+        arm = f", arm {made.arm} of {made.experiment}" if made.experiment else ""
+        panel = f", after asking {', '.join(made.panel)}" if made.panel else ""
+        yield "routed", f"by {made.strategy}: {made.reason} (probability {made.propensity:g}){arm}{panel}"
+    if record.degraded:
+        yield "degraded", record.degraded
     if cache := record.cache:
         similarity = "" if cache.similarity is None else f", similarity {cache.similarity:.3f}"
-        yield "cache", cache.kind + similarity
+        age = "" if cache.age_s is None else f", {cache.age_s:.0f} s old"
+        saved = f", saved {cache.saved.prompt + cache.saved.completion} tokens" if cache.saved else ""
+        yield "cache", cache.kind + similarity + age + saved
+    if squeezed := record.compression:
+        yield "compress", f"{squeezed.before} tokens to {squeezed.after}, by estimate"
     usage = record.usage
     cached = (
         f" ({usage.cached_read} read from cache, {usage.cached_write} written)" if usage.prompt > usage.input else ""
@@ -63,30 +72,24 @@ def _head(record: Record) -> Iterator[tuple[str, str]]:
     dollars = "no price known" if record.cost.usd is None else f"${record.cost.usd:.6f}"
     version = f", prices {record.cost.price_version}" if record.cost.price_version else ""
     yield "cost", f"{dollars} ({record.cost.status}{version})"
+    if wasted := record.discarded.prompt + record.discarded.completion:
+        yield "discarded", f"{wasted} of these tokens were paid for beside the answer"
     if record.finish_reason:
         yield "finish", record.finish_reason
     if record.failure:
         yield "failure", f"{record.failure.status} {record.failure.code}: {record.failure.message}"
+    yield from (
+        ("breaker", f"{turn.target}: {turn.before} > {turn.after} ({turn.reason})") for turn in record.transitions
+    )
+    if record.tags:
+        yield "tags", ", ".join(f"{name}={value}" for name, value in record.tags.items())
+    if record.batch:
+        yield "batch", record.batch
+    if record.shadow_of:
+        yield "copy of", record.shadow_of
     yield "policy", record.policy or "-"
     if record.trace_id:
         yield "trace", record.trace_id
-
-
-def _timeline(record: Record) -> Iterator[str]:
-    rows = [(stage.name, stage.start_us, stage.duration_us, "") for stage in record.stages]
-    for number, attempt in enumerate(record.attempts, 1):
-        status = "" if attempt.status is None else str(attempt.status)
-        first = "" if attempt.first_byte_us is None else f"first byte at {_ms(attempt.first_byte_us)}"
-        note = " ".join(filter(None, (status, attempt.error, first)))
-        rows.append((f"  try {number} {attempt.provider}/{attempt.model}", attempt.start_us, attempt.duration_us, note))
-    rows.sort(key=lambda row: (row[1], -row[2]))
-    widest = max((len(row[0]) for row in rows), default=0)
-    total = max([record.duration_us, 1] + [start + duration for _, start, duration, _ in rows])
-    for name, start, duration, note in rows:
-        left = min(_WIDTH - 1, start * _WIDTH // total)
-        bar = "=" * max(1, min(_WIDTH - left, round(duration * _WIDTH / total)))
-        bar = (" " * left + bar).ljust(_WIDTH)
-        yield f"{name:<{widest}} |{bar}| {_ms(start):>10} {_ms(duration):>10}  {note}".rstrip()
 
 
 def _guards(record: Record) -> Iterator[str]:

@@ -140,9 +140,9 @@ def test_show_tells_the_whole_story(store: Path) -> None:
         "assistant: Rayleigh.",
     ):
         assert expected in out
-    bars = [line for line in out.splitlines() if "|" in line]
-    assert len(bars) == 4
-    assert bars[3].index("=") > bars[2].index("=")
+    bars = [line.partition("│")[2] for line in out.splitlines() if " try " in line]
+    assert len(bars) == 2
+    assert bars[1].index("░") > bars[0].index("░")
 
 
 def test_show_as_json_is_the_record(store: Path) -> None:
