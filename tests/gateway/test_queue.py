@@ -217,7 +217,10 @@ async def test_two_hundred_with_random_cancels_leave_nothing_behind(seed: int) -
         assert 0 <= slots.depth <= 40
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(result) for result in ended} <= {type(None), asyncio.CancelledError}
-    assert (slots.active, slots.depth, inside, slots.shed + slots.expired) == (0, 0, 0, refused)
+    assert (slots.active, slots.depth, inside) == (0, 0, 0)
+    # One that is cancelled in the very turn in which it was refused is counted, but sees its cancellation.
+    cancelled = sum(type(result) is asyncio.CancelledError for result in ended)
+    assert refused <= slots.shed + slots.expired <= refused + cancelled
     assert 0 < most <= 5
     assert served > 50
 
