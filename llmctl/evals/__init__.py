@@ -1,0 +1,1 @@
+"""Evals: suites, their runs, and decisions between two of them."""

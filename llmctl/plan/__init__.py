@@ -1,0 +1,1 @@
+"""What a change of the configuration would have done to recorded traffic."""

@@ -1,0 +1,1 @@
+"""Scorers: what an answer is worth, one file each."""
