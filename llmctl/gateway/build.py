@@ -29,7 +29,7 @@ from llmctl.gateway.prices_options import declared
 from llmctl.gateway.probes import Prober
 from llmctl.gateway.promises import promises
 from llmctl.gateway.resilience import ResilienceOptions
-from llmctl.gateway.stages.auth import Key, Keyring
+from llmctl.gateway.stages.auth import Key, Keyring, Trusting
 from llmctl.gateway.stages.record import Sink
 from llmctl.gateway.tokens import Tokens
 from llmctl.model.exchange import Principal
@@ -64,6 +64,8 @@ class Surroundings:
     """Has requests of batches wait in those of their providers; without it they are asked like others."""
     env: Environment = field(default_factory=Environment.of_process)
     """What the promises' file may refer to."""
+    trusting: bool = False
+    """Code in this process says who asks, and is believed: no key is looked for."""
 
 
 def build(loaded: Loaded, around: Surroundings) -> Gateway:
@@ -84,7 +86,7 @@ def build(loaded: Loaded, around: Surroundings) -> Gateway:
         raise ConfigError(trouble)
     targets = make_targets(loaded, providers, resilience, around)
     parked = parked_targets(loaded, providers, resilience, around)
-    keyring = _keyring(loaded, around.clock)
+    keyring = _keyring(loaded, around)
     path = Path(
         Parts(loaded, around, keyring, prices, policies, routes, targets, resilience, caching, compress, money, parked)
     )
@@ -213,11 +215,11 @@ def _options(
     return decoded
 
 
-def _keyring(loaded: Loaded, clock: Clock) -> Keyring:
+def _keyring(loaded: Loaded, around: Surroundings) -> Keyring:
     ring = {}
     for entry in loaded.config.keys:
         models = frozenset(entry.models) if entry.models is not None else None
         expires = entry.expires.timestamp() if entry.expires is not None else None
         principal = Principal(entry.id, entry.tenant, models, entry.admin, expires, entry.priority)
         ring[entry.id] = Key(principal, entry.hash)
-    return Keyring(ring, clock, keys.split, keys.verify)
+    return (Trusting if around.trusting else Keyring)(ring, around.clock, keys.split, keys.verify)

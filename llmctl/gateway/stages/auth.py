@@ -66,6 +66,14 @@ class Keyring:
             raise Unauthorized("this API key has expired; ask for a new one", code="expired_api_key")
 
 
+class Trusting(Keyring):
+    """For a gateway that only code in this process asks: whoever it names is who asks."""
+
+    def renewed(self, principal: Principal) -> Principal:
+        """As it was given."""
+        return principal
+
+
 class Auth:
     """The first stage: nothing of a request is read before its sender is known."""
 
