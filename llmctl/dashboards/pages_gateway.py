@@ -3,7 +3,7 @@
 from llmctl.alerts.indicators import BUILD
 from llmctl.dashboards.pages_overview import QUANTILES
 from llmctl.dashboards.panels import Dashboard, Panel, Query, Row, bars, figure, graph, steps
-from llmctl.dashboards.scope import Scope
+from llmctl.dashboards.scope import INTERVAL, Scope
 
 INSTANCE = "{{instance}}"
 
@@ -13,8 +13,8 @@ def gateway(scope: Scope) -> Dashboard:
     return Dashboard(
         uid="llmctl-gateway",
         title="llmctl / Gateway",
-        description="The gateway itself: its processes, its records, its configuration.",
-        rows=(_told(scope), _process(scope), _records(scope), _more(scope)),
+        description="The gateway itself: its processes, its records, its configuration, who heard of its alerts.",
+        rows=(_told(scope), _process(scope), _records(scope), _more(scope), _alerts(scope)),
         variables=scope.variables(),
         annotations=(scope.reloads(),),
     )
@@ -126,6 +126,31 @@ def _more(scope: Scope) -> Row:
             bars("Batches", "That have not ended.", "short", Query(batches, "{{state}}"), width=6),
             graph(
                 "Requests of batches", "Of running ones.", "short", Query(requests, "{{state}}"), width=6, stack=True
+            ),
+        ),
+    )
+
+
+def _alerts(scope: Scope) -> Row:
+    """Of gateways that watch their promises themselves."""
+    firing = Query(scope.level("llmctl_alerts_firing", by="severity"), "{{severity}}")
+    heard = [
+        Query(scope.grown(f"llmctl_notices_{outcome}_total", by="sink", window=INTERVAL), f"{outcome}: {{{{sink}}}}")
+        for outcome in ("delivered", "failed", "dropped")
+    ]
+    return Row(
+        "Alerts of its own",
+        (
+            graph(
+                "Open incidents",
+                "Of promises that the gateway watches itself.",
+                "short",
+                firing,
+                width=12,
+                steps=steps(1),
+            ),
+            graph(
+                "Notices", "That nobody took are failed, then dropped: nobody heard of them.", "short", *heard, width=12
             ),
         ),
     )

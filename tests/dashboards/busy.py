@@ -41,7 +41,17 @@ CONFIG = """
     prices: {models: {small: {input: 0.15, output: 0.6}, large: {input: 2, output: 8}, bad: {input: 1, output: 1}}}
     records: {dir: records}
     batches: {dir: batches}
+    alerts: {slos: slo.yaml, every: 1s, state: alerts}
     telemetry: {request_log: requests.jsonl, otlp: {endpoint: "http://127.0.0.1:9", sample: 1}}
+"""
+PROMISES = """
+    service: llmctl
+    slos:
+      availability:
+        {kind: availability, objective: 0.95, window: 30d, severity: ticket, runbook: runbooks/availability.md}
+    notify:
+      page: {slack: {api_url_file: FOLDER/slack_url, channel: "#ops"}}
+      ticket: {slack: {api_url_file: FOLDER/slack_url, channel: "#ops"}}
 """
 LONG = " ".join(f"In the year {1500 + i} the palace had {i} new windows and a red door." for i in range(60))
 
@@ -49,6 +59,8 @@ LONG = " ".join(f"In the year {1500 + i} the palace had {i} new windows and a re
 @contextmanager
 def busy(folder: Path) -> Iterator[Served]:
     """The process, after its traffic; `traffic` makes more."""
+    (folder / "slo.yaml").write_text(PROMISES.replace("FOLDER", str(folder)))
+    (folder / "slack_url").write_text("http://127.0.0.1:9/slack")
     with serve(CONFIG, folder) as served:
         traffic(served)
         yield served
