@@ -1,4 +1,4 @@
-"""Microseconds that one record costs the event loop, as JSON: encode, redact, store.write, metrics.write, a scrape.
+"""Microseconds that one record costs the event loop, as JSON: encode, redact, and `write` of each sink; and a scrape.
 
 `python bench/telemetry.py`; best of five, a typical record of about 1.7 KB.
 """
@@ -6,7 +6,8 @@
 import json
 import tempfile
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,10 +15,14 @@ from prometheus_client import CollectorRegistry, Histogram
 
 from llmctl.clock import SystemClock
 from llmctl.config.schema import RecordsConfig
+from llmctl.config.schema_telemetry import TelemetryConfig
 from llmctl.model.record import Attempt, Decision, Record, StageTime
 from llmctl.model.usage import Cost, Usage
 from llmctl.telemetry.metrics import MetricsSink
+from llmctl.telemetry.otlp import SpanSink
 from llmctl.telemetry.redact import Redactor
+from llmctl.telemetry.request_log import request_log
+from llmctl.telemetry.sampling import Sampler
 from llmctl.telemetry.semconv import DURATION_BUCKETS
 from llmctl.telemetry.store import RecordStore
 
@@ -67,6 +72,41 @@ def sink() -> MetricsSink:
     return made
 
 
+class Nowhere:
+    """A collector's stand-in that takes all there is."""
+
+    def configure(self, providers: Mapping[str, str]) -> None:
+        """Nothing to know."""
+
+    def send(self, batch: Sequence[tuple[str, Record]]) -> str:
+        """Taken."""
+        return ""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def others(folder: Path, redactor: Redactor, typical: Record) -> dict[str, Any]:
+    """The request log, and spans of records that are chosen and that are not."""
+    clock = SystemClock()
+    lines = request_log(TelemetryConfig(request_log=str(folder / "requests.log")), redactor, clock, print)
+    assert lines is not None
+    never, always = (
+        SpanSink(Nowhere(), Sampler(share, 10.0, 1_000_000, clock), redactor, clock, print, where="nowhere", interval=0.01)
+        for share in (0.0, 1.0)
+    )
+    found: dict[str, Any] = {
+        "request_log_write_us_while_its_thread_writes": us(lambda: lines.write(typical), 2_000),
+        "request_log_dropped": sum(lines.dropped.values()),
+        "spans_write_us_not_chosen": us(lambda: never.write(typical)),
+        "spans_write_us_chosen": us(lambda: always.write(typical), 300),
+        "spans_dropped": sum(always.dropped.values()),
+    }
+    for each in (lines, never, always):
+        each.close()
+    return found
+
+
 def main() -> None:
     typical, redactor, metrics = record(), Redactor(SECRETS), sink()
     streamed = msgspec.structs.replace(typical, stream=True, ttft_us=120_000)
@@ -88,6 +128,7 @@ def main() -> None:
         result["store_write_us_while_its_thread_writes"] = us(lambda: store.write(typical), 10_000)
         store.close()
         result["store_dropped"] = sum(store.dropped.values())
+        result |= others(Path(folder), redactor, typical)
     for model in MODELS:
         for status in (200, 429, 502):
             metrics.write(msgspec.structs.replace(record(model), http_status=status))
