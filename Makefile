@@ -1,6 +1,7 @@
-# llmctl: `make help` lists the targets. PYTHON= names the interpreter a new .venv is made with (3.11 or later).
+# llmctl: `make help` lists the targets. PYTHON= names the interpreter a new .venv is made with
+# (3.11 or later; without it the fastest that is found).
 
-PYTHON ?= python3
+PYTHON ?=
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
 CONFIG ?= configs/gateway.yaml
@@ -69,11 +70,12 @@ clean: ## remove the venv, caches and build output; records in .llmctl/ stay
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(base):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "llmctl needs Python 3.11 or later; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-		echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@test -x $(bin)/python || { echo "making $(venv)" >&2; $(PYTHON) -m venv $(venv); }
+	@python="$(PYTHON)"; python=$${python:-$$(sh tools/fastest-python.sh)}; \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "llmctl needs Python 3.11 or later; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+	"$$python" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$$python has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+	test -x $(bin)/python || { echo "making $(venv) with $$python" >&2; "$$python" -m venv $(venv); }
 	@touch $@
 
 $(run): requirements.lock pyproject.toml | $(base)
