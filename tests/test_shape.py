@@ -27,7 +27,6 @@ COVERED_BY = {
     "llmctl/routing/base.py": "tests/routing/test_contract.py",
     "llmctl/server/dialect.py": "tests/server/test_openai.py",
     "llmctl/server/runtime.py": "tests/integration/test_process.py",
-    "llmctl/server/telling.py": "tests/integration/test_alerting.py",
     "llmctl/telemetry/segments.py": "tests/telemetry/test_store.py",
     "llmctl/telemetry/semconv.py": "tests/telemetry/test_metrics.py",
     "llmctl/telemetry/series.py": "tests/telemetry/test_metrics.py",

@@ -101,8 +101,8 @@ class Engine:
         return list(self._firing)
 
     def open(self) -> list[Alert]:
-        """What has been told and is not over."""
-        return [incident.alert for incident in self._incidents.open.values()]
+        """What has been told and is not over. May be called while another thread looks."""
+        return [incident.alert for incident in list(self._incidents.open.values())]
 
     def state(self) -> State:
         """See State."""

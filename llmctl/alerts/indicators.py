@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from llmctl.alerts.readings import Condition, Labels, Selection, selector
+from llmctl.alerts.readings import Condition, Labels, Selection
 from llmctl.alerts.slo import (
     DAY,
     AvailabilitySlo,
@@ -159,6 +159,3 @@ def duration(minutes: float) -> str:
     milliseconds = round(minutes * 60_000)
     units = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
     return next(f"{milliseconds // size}{unit}" for unit, size in units if milliseconds % size == 0)
-
-
-__all__ = ["Labels", "selector"]

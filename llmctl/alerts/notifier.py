@@ -15,7 +15,7 @@ from math import isfinite
 from pathlib import Path
 from random import Random
 
-from llmctl.alerts.alert import Notice
+from llmctl.alerts.alert import Alert, Notice
 from llmctl.alerts.notify import ReceiverOptions
 from llmctl.alerts.outbox import MOST, Outbox, Tally
 from llmctl.alerts.sinks import TABLE
@@ -103,11 +103,18 @@ class Notifier:
             if lane.severity == notice.alert.severity:
                 self._do(lane, partial(self._put, lane, notice))
 
-    def only(self, keys: Iterable[str]) -> None:
-        """After a restart: these incidents, and no others, still go on. Ends the others at whoever was told of them."""
-        going, at = frozenset(keys), self._clock.wall()
+    def only(self, alerts: Iterable[Alert]) -> None:
+        """After a restart: these incidents, and no others, still go on.
+
+        Ends the others at whoever was told of them, and tells of these whoever was not: whose process died between
+        finding an alert and saving it here has told nobody.
+        """
+        going, at = list(alerts), self._clock.wall()
+        keys = frozenset(alert.key for alert in going)
         for lane in self._lanes:
-            self._do(lane, lambda outbox: outbox.only(going, at))
+            self._do(lane, lambda outbox: outbox.only(keys, at))
+        for alert in going:
+            self.submit(Notice("trigger", alert, at))
 
     def counts(self) -> dict[str, Tally]:
         """Notices by kind of sink."""
@@ -121,7 +128,9 @@ class Notifier:
 
     async def run(self) -> None:
         """Deliver until cancelled. What is undelivered then is on disk."""
-        await asyncio.gather(*(self._serve(lane) for lane in self._lanes))
+        async with asyncio.TaskGroup() as serving:  # not gather, which when cancelled ends with the first of them
+            for lane in self._lanes:
+                serving.create_task(self._serve(lane))
 
     # --- what comes in
 

@@ -8,8 +8,9 @@ from math import ceil
 from typing import Any
 
 from llmctl.alerts.detectors_tests import of_cost_anomaly, of_latency_shift
-from llmctl.alerts.indicators import BUILD, Level, Ratio, level_of, ratio_of, selector
+from llmctl.alerts.indicators import BUILD, Level, Ratio, level_of, ratio_of
 from llmctl.alerts.promtool import EVALUATE, RATE, SAMPLE, Bench, Rule, Stretch, counts, rounded
+from llmctl.alerts.readings import selector
 from llmctl.alerts.rules import ABSENT, PAIRS, Pair, alert_name, alerts, paced, threshold
 from llmctl.alerts.slo import CostAnomalySlo, Histograms, LatencyShiftSlo, LimitSlo, RatioSlo, Slos
 

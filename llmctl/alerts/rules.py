@@ -11,7 +11,8 @@ from typing import Any
 
 from llmctl.alerts.annotations import titled
 from llmctl.alerts.detectors_rules import cost_anomaly, latency_shift
-from llmctl.alerts.indicators import BUILD, Level, Ratio, duration, level_of, ratio_of, selector
+from llmctl.alerts.indicators import BUILD, Level, Ratio, duration, level_of, ratio_of
+from llmctl.alerts.readings import selector
 from llmctl.alerts.slo import (
     FASTEST,
     CostAnomalySlo,
@@ -23,9 +24,8 @@ from llmctl.alerts.slo import (
     Severity,
     Slos,
 )
+from llmctl.statistics.wilson import Z95
 
-Z95 = 1.959963984540054
-"""Normal quantile of a two-sided 95% interval."""
 ABSENT = "LlmctlMetricsAbsent"
 ABSENT_FOR = 5
 """Minutes."""

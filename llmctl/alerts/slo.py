@@ -1,7 +1,7 @@
 """What slo.yaml says: promises (SLOs) by name, how grave it is to break one, and who is told."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,6 +21,8 @@ Severity = Literal["page", "ticket"]
 DAY = 86400.0
 FASTEST = 14.4
 """Times the even pace: the highest burn rate with an alert of its own."""
+RESERVED = frozenset({"metrics", "metrics-absent"})
+"""No names of promises: `rules.ABSENT` and its group."""
 
 M = TypeVar("M", bound=Section)
 _SloName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$", max_length=64)]
@@ -191,12 +193,15 @@ def load(path: Path, env: Environment, histograms: Histograms) -> Slos:
     try:
         file = _checked(_File, resolved.tree)
     except ValidationError as error:
-        raise ConfigError(ordered([*resolved.findings, *explain(error, resolved.marks, (), _File)]), [path]) from None
+        findings = [*resolved.findings, *explain(error, resolved.marks, (), _File), *_promises(resolved, histograms)]
+        raise ConfigError(ordered(findings), [path]) from None
     slos: dict[str, Slo] = {}
     findings = list(resolved.findings)
     for name, extension in file.slos.items():
         slo, found = _decoded(extension, ("slos", name), resolved, histograms)
         findings += found
+        if trouble := _named_alike(name, file.slos):
+            findings.append(_finding(resolved, ("slos", name), trouble))
         if slo is not None:
             slos[name] = slo
     # The alert on missing metrics pages whatever the promises say.
@@ -206,6 +211,16 @@ def load(path: Path, env: Environment, histograms: Histograms) -> Slos:
     if findings:
         raise ConfigError(ordered(findings), [path])
     return Slos(file.service, file.match, slos, file.notify, file.pace)
+
+
+def _named_alike(name: str, names: Collection[str]) -> str | None:
+    """What is wrong with a name whose alerts, or their group, would be called as others are."""
+    burning, _, window = name.rpartition("-burn")
+    if name in RESERVED:
+        return "the alert on missing metrics is called so; choose another name"
+    if burning in names and window[:1].isdigit():
+        return f"an alert of slos.{burning} is called so; choose another name"
+    return None
 
 
 def severities(slo: Slo) -> set[Severity]:
@@ -245,6 +260,16 @@ def _decoded(
         ends = " or ".join(f"{bound:g}s" for bound in sorted(near))
         return None, [_finding(resolved, (*at, "threshold"), f"requests are counted by bucket; write {ends}")]
     return slo, []
+
+
+def _promises(resolved: Resolved, histograms: Histograms) -> list[Finding]:
+    """What is wrong with those promises that are told apart at all, in a file that is wrong elsewhere."""
+    found: list[Finding] = []
+    slos = resolved.tree.get("slos")
+    for name, raw in slos.items() if isinstance(slos, Mapping) else ():
+        if isinstance(raw, Mapping) and isinstance(raw.get("kind"), str):
+            found += _decoded(Extension.model_validate(raw), ("slos", name), resolved, histograms)[1]
+    return found
 
 
 def histogram_of(slo: LatencySlo, histograms: Histograms) -> Histogram:

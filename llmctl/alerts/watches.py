@@ -6,14 +6,13 @@ Seconds throughout.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import sqrt
 from typing import Protocol
 
 from llmctl.alerts.detectors import DAY, LEAST_BEFORE, ends_before, far_out, least_windows, percentile, slower
 from llmctl.alerts.history import History, Saved
 from llmctl.alerts.indicators import REQUESTS, SPENT, Level, Ratio, level_of, ratio_of
 from llmctl.alerts.readings import Group, Reading, Selection
-from llmctl.alerts.rules import Z95, alert_name, paced, threshold
+from llmctl.alerts.rules import alert_name, paced, threshold
 from llmctl.alerts.slo import (
     CostAnomalySlo,
     Histograms,
@@ -23,6 +22,7 @@ from llmctl.alerts.slo import (
     Slo,
     Slos,
 )
+from llmctl.statistics.wilson import limits
 
 MINUTE = 60.0
 
@@ -88,7 +88,7 @@ class RatioWatch:
         for group, history in self.tracks.by_group.items():
             for alert, long, short, hold, limit in self._pairs:
                 total, bad = history.growth(now - long, now)
-                if total <= 0 or bad < self._slo.min_bad or lower(bad / total, total) <= limit:
+                if total <= 0 or bad < self._slo.min_bad or limits(bad / total, total)[0] <= limit:
                     continue
                 recent, recently_bad = history.growth(now - short, now)
                 if recent > 0 and recently_bad / recent > limit:
@@ -204,10 +204,3 @@ def counts_what(slo: Slo, slos: Slos, histograms: Histograms) -> str:
 def summed(selections: tuple[Selection, ...], reading: Reading) -> float:
     """Over all series of all of these."""
     return sum((sum(selection.sums(reading).values()) for selection in selections), 0.0)
-
-
-def lower(share: float, trials: float) -> float:
-    """Wilson's lower bound on a share at 95%, as the rules have it. Source: Wilson, 1927."""
-    square = Z95 * Z95
-    spread = max(share * (1 - share), 0.0) / trials + square / 4 / trials**2
-    return (share + square / 2 / trials - Z95 * sqrt(spread)) / (1 + square / trials)

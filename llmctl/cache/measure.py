@@ -4,10 +4,9 @@ Prequential: each request is decided on before it is learnt from, in shuffled or
 they have the same label. What is right is told only where the model would have been asked, never for a hit.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from random import Random
-from statistics import NormalDist, fmean
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from llmctl.cache.index import Index
 from llmctl.cache.policies import Policy
 from llmctl.cache.semantic import Semantic
+from llmctl.statistics.wilson import limits
 
 BEGINNING = 500  # requests, before which a share of false hits says little
 
@@ -110,10 +110,7 @@ class Spread(NamedTuple):
 def spread(shares: Sequence[float], requests: int) -> Spread:
     """The spread of shares of so many requests each. Seeds shuffle the same rows: more of them narrow no interval."""
     mean = fmean(shares)
-    z = NormalDist().inv_cdf(0.975)
-    centre = (mean + z * z / (2 * requests)) / (1 + z * z / requests)
-    half = z / (1 + z * z / requests) * math.sqrt(mean * (1 - mean) / requests + z * z / (4 * requests**2))
-    return Spread(mean, min(shares), max(shares), max(0.0, centre - half), min(1.0, centre + half))
+    return Spread(mean, min(shares), max(shares), *limits(mean, requests))
 
 
 def _same(one: Row, two: Row) -> bool:

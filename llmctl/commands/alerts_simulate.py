@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llmctl.commands.options import JsonOption, print_json
-from llmctl.commands.traces_show import plain
 from llmctl.errors import UsageError
+from llmctl.reports.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -117,10 +117,10 @@ def _figures(measured: "Measured", judge: "Callable[[Sequence[Outcome]], dict[st
 
 
 def _retained(outcomes: "Sequence[Outcome]") -> dict[str, Any]:
-    from llmctl.guards.measure import wilson
+    from llmctl.statistics.wilson import limits
 
     hits = sum(one.hits for one in outcomes)
-    low, high = wilson(hits, len(outcomes))
+    low, high = limits(hits / len(outcomes), len(outcomes))
     return {"retained": round(hits / len(outcomes), 4), "interval": [round(low, 4), round(high, 4)]}
 
 

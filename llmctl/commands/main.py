@@ -41,6 +41,7 @@ VERBS = {
     "dashboards": Verb("llmctl.commands.dashboards", "app", "Grafana dashboards of a gateway's metrics."),
     "top": Verb("llmctl.commands.top", "top", "Watch a running gateway in the terminal."),
     "traces": Verb("llmctl.commands.traces", "app", "List, show, export, compact and prune recorded exchanges."),
+    "plan": Verb("llmctl.commands.plan", "plan", "Say what a change would have done to recorded traffic."),
 }
 
 

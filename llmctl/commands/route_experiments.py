@@ -20,6 +20,7 @@ from llmctl.commands.traces_show import plain
 from llmctl.model.record import Decision, Record
 from llmctl.routing.experiment import read_reason
 from llmctl.routing.sample_ratio import MISMATCH, sample_ratio
+from llmctl.statistics.wilson import limits
 
 _ROUNDING = 1e-6
 NEVER_SEEN = "(never seen)"
@@ -147,8 +148,6 @@ def report(name: str, experiment: Experiment) -> dict[str, Any]:
 def _arm(
     name: str, arms: Mapping[str, Arm], periods: list[Period], shares: list[dict[str, float] | None]
 ) -> dict[str, Any]:
-    from llmctl.guards.measure import rate  # all of guards come with it, 180 ms
-
     arm = arms.get(name) or Arm()
     units = sum(period[name].units for period in periods if name in period)
     totals = [sum(one.units for one in period.values()) for period in periods]
@@ -158,15 +157,15 @@ def _arm(
         if len(known) == len(shares)
         else None
     )
-    answered = rate(arm.answered, arm.n)
+    answered = arm.answered / arm.n if arm.n else None
     return {
         "arm": name,
         "n": arm.n,
         "units": units,
         "share": _rounded(units / sum(totals)),
         "expected": _rounded(expected),
-        "answered": _rounded(answered.value),
-        "interval": [_rounded(answered.low), _rounded(answered.high)] if arm.n else None,
+        "answered": _rounded(answered),
+        "interval": None if answered is None else [_rounded(limit) for limit in limits(answered, arm.n)],
     }
 
 

@@ -127,9 +127,11 @@ def _text(*parts: "str | tuple[str, str]") -> "Text":
 
 def _title(seen: Overview, source: str, trouble: str) -> "Iterator[Text]":
     state = ("draining", FAIR) if seen.draining else ("ready", "green") if seen.ready else ("! NOT READY", GRAVE)
-    workers = f"  {seen.workers} workers" if seen.workers != 1 else ""
+    fewer = seen.serving is not None and seen.serving < seen.workers
+    counted = f"  ! {seen.serving} of {seen.workers} workers" if fewer else f"  {seen.workers} workers"
+    workers = (counted if seen.workers != 1 else "", GRAVE if fewer else "")
     policy = f"  loaded {age(seen.time - seen.loaded_at)} ago: {plain(seen.policy)[:12]}"
-    yield _text((f"llmctl {plain(seen.version)} ", HEAD), state, f"  {plain(source)}{workers}{policy}")
+    yield _text((f"llmctl {plain(seen.version)} ", HEAD), state, f"  {plain(source)}", workers, policy)
     if trouble:
         yield _text((f"! no answer, this is {plain(trouble)}", GRAVE))
     if seen.reload_error is not None:

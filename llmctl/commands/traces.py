@@ -19,10 +19,10 @@ from llmctl.commands.options import JsonOption, print_json
 from llmctl.commands.traces_compact import compact_
 from llmctl.commands.traces_find import TextOption, WhereOption, condition_of, newest, shown
 from llmctl.commands.traces_prune import prune_
-from llmctl.commands.traces_show import plain, print_record
+from llmctl.commands.traces_show import print_record
 from llmctl.errors import StoreError, UsageError
 from llmctl.model.record import Record, State
-from llmctl.reports.text import inert
+from llmctl.reports.text import inert, plain
 from llmctl.telemetry.reader import Filter, RecordReader, parse_when
 
 app = typer.Typer(help="List, show, export, compact and prune recorded exchanges.", no_args_is_help=True)

@@ -30,7 +30,7 @@ def compact_(
 ) -> None:
     """Write what reports need of closed segments into Parquet files, which they read 20 times as fast."""
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; name the record store's, `telemetry.records.dir` of gateway.yaml")
+        raise UsageError(f"{folder}: no such folder; name the record store's, `records.dir` of gateway.yaml")
     made: list[Compacted] = []
     removed: list[Path] = []
     with database() as db:

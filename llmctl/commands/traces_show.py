@@ -7,6 +7,7 @@ from typing import Any
 
 from llmctl.commands.traces_waterfall import waterfall
 from llmctl.model.record import Record
+from llmctl.reports.text import plain as on_a_line
 
 _STYLES = {"ok": "green", "blocked": "yellow", "failed": "red", "aborted": "magenta"}
 
@@ -25,9 +26,9 @@ def print_record(record: Record, console: Any) -> None:
     from rich.text import Text
 
     state = Text(record.state, style=_STYLES.get(record.state, ""))
-    console.print(Text.assemble(plain(record.id), "  ", state, f"  {record.http_status}"))
+    console.print(Text.assemble(on_a_line(record.id), "  ", state, f"  {record.http_status}"))
     for name, value in _head(record):
-        console.print(Text(f"  {name:<11}{plain(value)}"))
+        console.print(Text(f"  {name:<11}{on_a_line(value)}"))
     console.print(Text("\ntimeline"))
     ascii_only = not console.encoding.startswith("utf")
     for drawn in waterfall(record, console.width, ascii_only=ascii_only):

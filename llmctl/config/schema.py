@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from llmctl.config.schema_cost import BatchesConfig, BudgetsConfig, CacheConfig
+from llmctl.config.schema_evals import OnlineEvalConfig
 from llmctl.config.schema_telemetry import AlertsConfig, TelemetryConfig
 from llmctl.config.section import Bytes, Extension, Name, Seconds, Section, Share
 from llmctl.config.units import parse_seconds
@@ -224,6 +225,9 @@ class Config(Section):
     batches: BatchesConfig | None = Field(None, description="`/v1/batches` and `/v1/files`. Default: none.")
     records: RecordsConfig = Field(default_factory=RecordsConfig, description="The record store.")
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig, description="Metrics, spans and logs.")
+    evals: dict[Name, OnlineEvalConfig] = Field(
+        default_factory=dict, description="Scores of a sample of live answers, by name. Default: none."
+    )
     alerts: AlertsConfig | None = Field(
         None, description="Alerts without Prometheus: see docs/alerts.md. Default: none."
     )

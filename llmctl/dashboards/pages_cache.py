@@ -2,7 +2,7 @@
 
 from llmctl.alerts.indicators import CACHE_BOUND
 from llmctl.alerts.slo import CacheErrorSlo, Slos
-from llmctl.dashboards.pages_overview import ASKED, FROM_CACHE, OUTCOMES
+from llmctl.dashboards.pages_overview import ASKED, HIT, OUTCOMES
 from llmctl.dashboards.panels import Dashboard, Query, Row, figure, graph, steps
 from llmctl.dashboards.scope import Scope, share
 
@@ -24,8 +24,8 @@ def cache(scope: Scope, slos: Slos) -> Dashboard:
 
 
 def _answers(scope: Scope) -> Row:
-    hits = share(scope.rate(OUTCOMES, ROUTE, FROM_CACHE, by="route"), scope.rate(OUTCOMES, ROUTE, ASKED, by="route"))
-    all_hits = share(scope.grown(OUTCOMES, ROUTE, FROM_CACHE), scope.grown(OUTCOMES, ROUTE, ASKED))
+    hits = share(scope.rate(OUTCOMES, ROUTE, HIT, by="route"), scope.rate(OUTCOMES, ROUTE, ASKED, by="route"))
+    all_hits = share(scope.grown(OUTCOMES, ROUTE, HIT), scope.grown(OUTCOMES, ROUTE, ASKED))
     saved = scope.grown("llmctl_cache_saved_tokens_total", ROUTE)
     return Row(
         "Answers",

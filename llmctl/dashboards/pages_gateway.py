@@ -97,7 +97,7 @@ def _records(scope: Scope) -> Row:
             ),
             graph(
                 "Not counted",
-                "Records that metrics could not count, a second: a bug; the log names them.",
+                "Records and figures that metrics could not count, a second: a bug.",
                 "short",
                 Query(failed, "records"),
                 width=6,

@@ -3,13 +3,14 @@
 from llmctl.alerts.indicators import COST, REQUESTS, SHADOW_COST, VERDICTS
 from llmctl.dashboards.panels import Dashboard, Panel, Query, Row, graph, steps
 from llmctl.dashboards.scope import RANGE, Scope, share
+from llmctl.model.record import FROM_CACHE, UNASKED
 
 FAILED, SERVED = 'status=~"5.."', 'status=~"[25].."'
 QUANTILES = (0.5, 0.95, 0.99)
 OVERHEAD = "llmctl_overhead_seconds"
 OUTCOMES = "llmctl_cache_requests_total"
-FROM_CACHE = 'outcome=~"exact|semantic|shared|stale"'
-ASKED = 'outcome!~"bypass|refresh|revalidation"'
+HIT = f'outcome=~"{"|".join(sorted(FROM_CACHE))}"'
+ASKED = f'outcome!~"{"|".join(sorted(UNASKED))}"'
 
 
 def overview(scope: Scope) -> Dashboard:
@@ -27,7 +28,7 @@ def overview(scope: Scope) -> Dashboard:
 def _now(scope: Scope) -> Row:
     names = scope.names
     failed = share(scope.rate(REQUESTS, FAILED), scope.rate(REQUESTS, SERVED))
-    cached = share(scope.grown(OUTCOMES, FROM_CACHE), scope.grown(OUTCOMES, ASKED))
+    cached = share(scope.grown(OUTCOMES, HIT), scope.grown(OUTCOMES, ASKED))
     spent = f"({scope.grown(COST)} or vector(0)) + ({scope.grown(SHADOW_COST)} or vector(0))"
 
     def stat(title: str, description: str, expr: str, unit: str, *bounds: float) -> Panel:

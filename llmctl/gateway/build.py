@@ -91,7 +91,7 @@ def build(loaded: Loaded, around: Surroundings) -> Gateway:
         Parts(loaded, around, keyring, prices, policies, routes, targets, resilience, caching, compress, money, parked)
     )
     probes = Prober(targets.values(), resilience.probe_every or math.inf, around.clock.monotonic)
-    beside = Beside(probes, policies, path.copying, path.parking, slos)
+    beside = Beside(probes, policies, path.copying, path.parking, slos, path.judging)
     resources = {**made, **caching.resources, **booked}
     return Gateway(
         loaded, path.pipeline(), keyring, path.route, list(made.values()), resources, targets, beside, around

@@ -20,6 +20,7 @@ from llmctl.gateway.stages.auth import Keyring
 from llmctl.gateway.stages.mirror import Mirror
 from llmctl.gateway.stages.route import Route
 from llmctl.gateway.target import Target
+from llmctl.model.chat import Answer
 from llmctl.model.exchange import Exchange, Principal
 from llmctl.providers.base import Provider
 
@@ -40,6 +41,7 @@ class Beside:
     copies: Sequence[Mirror | Copies] = ()
     parking: Parking | None = None
     promises: "Slos | None" = None
+    judging: Copies | None = None
 
 
 class Gateway:
@@ -93,6 +95,10 @@ class Gateway:
     async def run(self, exchange: Exchange, client: Client) -> None:
         """Take an exchange along the path; leaves exactly one record."""
         await self._pipeline.run(exchange, client)
+
+    async def ask_beside(self, exchange: Exchange) -> Answer | None:
+        """The answer to an exchange of our own, which has its decision; recorded, and booked as the shadow it is."""
+        return await self._beside.judging.ask(exchange) if self._beside.judging is not None else None
 
     async def refuse(self, exchange: Exchange, client: Client, error: LlmctlError) -> None:
         """Answer and record what cannot enter the path."""

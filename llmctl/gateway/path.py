@@ -90,8 +90,9 @@ class Path:
         tried = self._made((*self._compress, bare, *self._output_guards(None), self._respond()), ())
         self._learns = any(branch.learns for branch in routes.branches.values())
         self._mirror = Mirror(routes.branches, tried, random)
-        self._lookup, self._store, refreshing = self._cache(Copies(copies))
-        self.copying: tuple[Mirror | Copies, ...] = (self._mirror, *refreshing)
+        self.judging = Copies(copies)
+        self._lookup, self._store, refreshing = self._cache(self.judging)
+        self.copying: tuple[Mirror | Copies, ...] = (self._mirror, *refreshing, self.judging)
 
     def pipeline(self) -> Pipeline:
         """Every stage of an exchange."""
@@ -152,7 +153,7 @@ class Path:
                 refreshing.start(copy)
 
         lookup = CacheLookup(cache, caching.terms, self._tools, around.clock, refresh)
-        return [lookup], [store], [refreshing, judging]
+        return [lookup], [store], [refreshing]
 
     def _output_guards(self, upstream: Stage | None) -> Sequence[Stage]:
         """Without `upstream` no answer is asked for again, as none of a copy is."""

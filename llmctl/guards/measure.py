@@ -3,11 +3,11 @@
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from math import ceil, sqrt
+from math import ceil
 from typing import NamedTuple
 
-Z95 = 1.959963984540054
-Interval = tuple[float, float]
+from llmctl.statistics.wilson import limits
+
 Place = tuple[str, int, int]
 """A span as it is compared: type, start, end."""
 
@@ -50,22 +50,9 @@ class Binary(NamedTuple):
         return 2 * self.tp / weight if weight else None
 
 
-def wilson(successes: int, trials: int, z: float = Z95) -> Interval:
-    """Wilson's score interval of a proportion. Raises ValueError without trials."""
-    if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError("needs at least one trial, and between none and all of them successes")
-    share, square = successes / trials, z * z
-    centre = share + square / (2 * trials)
-    margin = z * sqrt(share * (1 - share) / trials + square / (4 * trials * trials))
-    scale = 1 + square / trials
-    low = 0.0 if successes == 0 else max(0.0, (centre - margin) / scale)
-    high = 1.0 if successes == trials else min(1.0, (centre + margin) / scale)
-    return low, high
-
-
 def rate(successes: int, trials: int) -> Rate:
     """A proportion with its interval."""
-    return Rate(successes / trials, *wilson(successes, trials)) if trials else Rate(None, None, None)
+    return Rate(successes / trials, *limits(successes / trials, trials)) if trials else Rate(None, None, None)
 
 
 def binary(labels: Sequence[bool], flagged: Sequence[bool]) -> Binary:

@@ -103,6 +103,10 @@ class Decision(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 CacheKind = Literal["exact", "semantic", "shared", "stale", "miss", "refresh", "audit", "revalidation", "bypass"]
+FROM_CACHE: frozenset[CacheKind] = frozenset({"exact", "semantic", "shared", "stale"})
+"""The cache answered."""
+UNASKED: frozenset[CacheKind] = frozenset({"bypass", "refresh", "revalidation"})
+"""The cache was not to answer."""
 
 
 class CacheOutcome(Struct, frozen=True, omit_defaults=True, gc=False):

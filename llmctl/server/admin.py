@@ -75,6 +75,9 @@ def _from_here(request: Request) -> bool:
 
 
 def _require_admin(live: Live, request: Request) -> None:
+    if not live.gateway.config.keys:  # then anyone is an admin, which is meant for this machine's programs
+        hint = "ask for http://127.0.0.1 or http://localhost there, or let keys in with `llmctl keys new --admin`"
+        raise Unauthorized(f"without keys only programs on the gateway's own machine may read this; {hint}")
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     credential = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key")
     if not live.gateway.principal(credential).admin:

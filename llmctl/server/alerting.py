@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
@@ -47,19 +47,22 @@ class Alerting:
         clock: Clock,
         log: FilteringBoundLogger,
         notify: Callable[[Notice], None],
-        began: Callable[[Collection[str]], None] = lambda going: None,
+        began: Callable[[Sequence[Alert]], None] = lambda going: None,
         lock_folder: Path | None = None,
+        promised: Callable[[], Slos | None] = lambda: None,
     ) -> None:
-        """`began` is told, on the loop, that it is this worker that looks, and the keys of incidents that go on.
+        """`began` is told, on the loop, that it is this worker that looks, and the incidents that go on.
 
         `lock_folder` is one that all workers share, the state's unless given. `config.state` is taken as it is.
+        `promised` is what the configuration that serves says now; where it is not `slos`, the log says what to do.
         """
-        self._slos = slos
+        self._slos = self._latest = slos
+        self._promised = promised
         self._families = families
         self._clock = clock
         self._log = log
         self._notify = notify
-        self._began: Callable[[Collection[str]], None] | None = began
+        self._began: Callable[[Sequence[Alert]], None] | None = began
         self._state = Path(config.state)
         self._lock_path = (lock_folder or self._state) / "alerts.lock"
         shortest = min(pair.short for pair in PAIRS) * 60 / slos.pace
@@ -71,7 +74,7 @@ class Alerting:
         self._untold: deque[Notice] = deque()
         self._busy = threading.Lock()
         self._elsewhere: list[Alert] = []
-        self._going: list[str] = []
+        self._going: list[Alert] = []
         self._complained: set[str] = set()
         self._closed = False
 
@@ -106,6 +109,7 @@ class Alerting:
                 if self._engine is None and not self._begin():
                     return
                 assert self._engine is not None
+                self._compare()
                 now = self._clock.monotonic() + self._offset
                 self._untold += self._engine.look(now, self._families())
                 if now - self._saved_at >= SAVE_EVERY:
@@ -113,9 +117,18 @@ class Alerting:
             except Exception:  # whatever it is, the next look may do better, and nobody else would say so
                 self._log.exception("alerts_failed")
 
+    def _compare(self) -> None:
+        """Say that promises which were reloaded wait for a restart, once for each reload."""
+        latest = self._promised()
+        if latest is not None and latest is not self._latest:
+            self._latest = latest
+            if latest != self._slos:
+                self._log.warning("needs_restart", settings=["alerts.slos"])
+
     def _begin(self) -> bool:
         """Take over, if nobody else looks."""
-        self._fd = self._locked()
+        if self._fd < 0:  # else it was taken by a try that failed later
+            self._fd = self._locked()
         state, kept = self._loaded(histories=self._fd >= 0)
         self._elsewhere = [incident.alert for incident in state.open]
         if self._fd < 0:
@@ -126,7 +139,7 @@ class Alerting:
             state, kept = State(open=state.open), []
         # What is saved never lies ahead.
         self._offset = max(wall, state.looked + 0.001) - self._clock.monotonic()
-        self._going = [incident.alert.key for incident in state.open]
+        self._going = [incident.alert for incident in state.open]
         self._engine = Engine(self._slos, served_histograms(), state, kept, pause=_pause)
         return True
 
@@ -136,11 +149,11 @@ class Alerting:
             self._lock_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return -1
         except OSError as error:
-            self._complain("alerts_not_locked", self._lock_path, error.strerror or str(error))
+            if fd >= 0:
+                os.close(fd)
+            if not isinstance(error, BlockingIOError):
+                self._complain("alerts_not_locked", self._lock_path, error.strerror or str(error))
             return -1
         return fd
 

@@ -9,6 +9,7 @@ import os
 import resource
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from llmctl.telemetry.metrics import Counted, MetricsSink
 if TYPE_CHECKING:
     from llmctl.alerts.notifier import Notifier
     from llmctl.batches.lane import Lane
+    from llmctl.scoring.online import OnlineScores
     from llmctl.server.alerting import Alerting
 
 LAG_EVERY = 1.0
@@ -92,6 +94,20 @@ def show_request_log(metrics: MetricsSink, log: Counted) -> None:
 def show_spans(metrics: MetricsSink, spans: Counted) -> None:
     """Register what became of exchanges' spans."""
     metrics.counted("llmctl_spans_total", "Exchanges whose spans were exported, or were not and why.", "outcome", spans)
+
+
+def show_scores(metrics: MetricsSink, scores: "OnlineScores") -> None:
+    """Register what scorers found in live answers, by `eval/metric`; the mean is the value by passed and failed."""
+    texts = {
+        "passed": "Live answers that passed a metric of an eval.",
+        "failed": "Live answers that did not pass it.",
+        "unscored": "Live answers that could not be scored.",
+        "value": "Sum of the values of those that could, each from 0 to 1.",
+    }
+    for what, text in texts.items():
+        metrics.counted(f"llmctl_online_{what}_total", text, "metric", _Counts(partial(scores.counts, what)))
+    dropped = _Counts(lambda: dict(scores.dropped))
+    metrics.counted("llmctl_online_dropped_total", "Exchanges drawn and not scored, and why.", "reason", dropped)
 
 
 def show_alerts(metrics: MetricsSink, alerting: "Alerting", notifier: "Notifier") -> None:

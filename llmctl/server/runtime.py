@@ -198,7 +198,7 @@ def _still_fits(new: Loaded, first: Loaded, log: FilteringBoundLogger) -> Loaded
     changed = [
         f"server.{name}" for name in AT_START if getattr(new.config.server, name) != getattr(first.config.server, name)
     ]
-    sections = ("records", "telemetry", "batches", "alerts")
+    sections = ("records", "telemetry", "batches", "alerts", "evals")
     changed += [name for name in sections if getattr(new.config, name) != getattr(first.config, name)]
     if changed:
         log.warning("needs_restart", settings=changed)

@@ -1,9 +1,10 @@
 """What a serving process tells of its exchanges: the sinks of records, and what looks at their sum."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -20,7 +21,8 @@ from llmctl.gateway.stages.budget import KIND as BUDGET
 from llmctl.gateway.stages.record import Sink
 from llmctl.server.console.app import Console
 from llmctl.server.console.exchanges import Condition
-from llmctl.server.gauges import show_alerts, show_request_log, show_spans
+from llmctl.server.gauges import show_alerts, show_request_log, show_scores, show_spans
+from llmctl.server.scores import Asking, online_scores
 from llmctl.telemetry.log import Format
 from llmctl.telemetry.metrics import MetricsSink
 from llmctl.telemetry.otlp import span_sink
@@ -55,6 +57,7 @@ class Sinks:
             return lambda detail: log.warning(event, detail=detail)
 
         shared = SharedMetrics(metrics_dir, clock) if metrics_dir is not None else None
+        self.began = clock.wall() if shared is None else shared.began
         self.store = RecordStore(config.records, redactor, clock, warner("records"))
         self.metrics = MetricsSink(
             CollectorRegistry(), version=__version__, semconv_version=config.telemetry.semconv, shared=shared
@@ -66,8 +69,13 @@ class Sinks:
         self.spans = span_sink(config.telemetry, env, redactor, clock, warner("spans"))
         if self.spans is not None:
             show_spans(self.metrics, self.spans)
+        self.asking = Asking(clock, Random())
+        self.scores = online_scores(loaded, self.asking, Random(), clock, warner("evals"))
+        if self.scores is not None:
+            show_scores(self.metrics, self.scores)
         kept = self.store if config.records.enabled else None
-        self.all: Sequence[Sink] = [each for each in (kept, self.metrics, self.lines, self.spans) if each is not None]
+        told = (kept, self.metrics, self.lines, self.spans, self.scores)
+        self.all: Sequence[Sink] = [each for each in told if each is not None]
 
     def configure(self, loaded: Loaded) -> None:
         """Take over the names of a configuration that goes live."""
@@ -81,7 +89,7 @@ class Sinks:
     def close(self) -> None:
         """Write what is left, hand the counts over."""
         self.store.close()
-        for each in (self.lines, self.spans):
+        for each in (self.scores, self.lines, self.spans):
             if each is not None:
                 each.close()
         self.metrics.close()
@@ -100,6 +108,7 @@ class Watchers:
         conditions: Callable[[str], Condition] | None,
     ) -> None:
         """Of a `live` that has started. `conditions` reads the console's searches."""
+        sinks.asking.through(live)
         self._metrics = sinks.metrics
         self._shared = metrics_dir is not None
         self._tasks: list[asyncio.Task[None]] = []
@@ -112,6 +121,7 @@ class Watchers:
             alerts=self._open,
             records=Path(records.dir) if records.enabled else None,
             conditions=conditions,
+            began=sinks.began,
         )
 
     @asynccontextmanager
@@ -119,7 +129,7 @@ class Watchers:
         """While open, they look."""
         self._begin(self.console.run())
         if self._shared:
-            self._begin(self._publish())
+            self._begin(publishing(self._metrics))
         if self._alerting is not None:
             self._begin(self._alerting.run())
         try:
@@ -146,20 +156,34 @@ class Watchers:
 
         notifier = Notifier(slos.notify, clock, log.warning, Path(config.state))
 
-        def began(going: Collection[str]) -> None:
+        def began(going: Sequence[Alert]) -> None:
             """This worker is the one that looks, so it is the one that tells."""
             notifier.only(going)
             self._begin(notifier.run())
 
-        alerting = Alerting(config, slos, self._metrics.families, clock, log, notifier.submit, began, metrics_dir)
+        alerting = Alerting(
+            config,
+            slos,
+            self._metrics.families,
+            clock,
+            log,
+            notifier.submit,
+            began,
+            lock_folder=metrics_dir,
+            promised=lambda: live.gateway.promises,
+        )
         show_alerts(self._metrics, alerting, notifier)
         return alerting
 
     def _open(self) -> Sequence[Alert]:
         return self._alerting.open_alerts() if self._alerting is not None else ()
 
-    async def _publish(self) -> None:
-        """Let the other workers' scrapes include this one."""
-        while True:
-            self._metrics.publish()
-            await asyncio.sleep(PUBLISH_EVERY)
+
+async def publishing(metrics: MetricsSink) -> None:
+    """Let the other workers' scrapes include this one, until cancelled.
+
+    In a thread: what limits and budgets have left is asked of each of their subjects, 20 ms with 10,000 of them.
+    """
+    while True:
+        await asyncio.to_thread(metrics.publish)
+        await asyncio.sleep(PUBLISH_EVERY)

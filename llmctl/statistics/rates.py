@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from llmctl.statistics.interval import Interval
 from llmctl.statistics.observations import Floats, counts, level
 from llmctl.statistics.special import binomial_cdf, normal_quantile
+from llmctl.statistics.wilson import limits
 
 _HALVINGS = 62  # of an interval of length 1: to the last digit of a double
 
@@ -21,12 +22,8 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     counts(successes=successes, trials=trials)
     if trials < 1 or successes > trials:
         raise ValueError(f"needs a trial at least, and no more successes than trials; got {successes} of {trials}")
-    share, square = successes / trials, _z(confidence) ** 2
-    scale = 1 + square / trials
-    centre = (share + square / (2 * trials)) / scale
-    half = math.sqrt(square * share * (1 - share) / trials + (square / (2 * trials)) ** 2) / scale
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == trials else min(1.0, centre + half)
+    share = successes / trials
+    low, high = limits(share, trials, _z(confidence))
     return Interval(share, low, high, confidence, trials, "Wilson")
 
 

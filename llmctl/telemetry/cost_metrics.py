@@ -1,15 +1,7 @@
 """What the cache and compression did for requests: outcomes, tokens saved, tokens taken out."""
 
-from typing import Protocol
-
 from llmctl.model.record import Record
-from llmctl.telemetry.series import Cell, Family, Kind
-
-
-class Declare(Protocol):
-    """Makes a family of series."""
-
-    def __call__(self, name: str, help_: str, kind: Kind, *labels: str) -> Family: ...  # noqa: D102
+from llmctl.telemetry.series import Cell, Declare
 
 
 class CostMetrics:

@@ -1,15 +1,7 @@
 """What routing did: decisions, degraded answers, breakers, copies for models that are only tried."""
 
-from typing import Protocol
-
 from llmctl.model.record import Record
-from llmctl.telemetry.series import Cell, Family, Kind
-
-
-class Declare(Protocol):
-    """Makes a family of series."""
-
-    def __call__(self, name: str, help_: str, kind: Kind, *labels: str) -> Family: ...  # noqa: D102
+from llmctl.telemetry.series import Cell, Declare
 
 
 class RoutingMetrics:

@@ -7,7 +7,7 @@ types at scrape time.
 
 from collections.abc import Iterable
 from string import ascii_letters, digits
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 from prometheus_client.metrics_core import Metric
@@ -78,6 +78,12 @@ class Family(msgspec.Struct):
         samples.append(Sample(f"{self.name}_count", labels, total))
         samples.append(Sample(f"{self.name}_sum", labels, cell.value))
         return samples
+
+
+class Declare(Protocol):
+    """Makes a family of series."""
+
+    def __call__(self, name: str, help_: str, kind: Kind, *labels: str) -> Family: ...  # noqa: D102
 
 
 Families = dict[str, Family]

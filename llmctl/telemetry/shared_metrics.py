@@ -43,6 +43,11 @@ class SharedMetrics:
         before = self._read(self._path)
         self._base = lasting(merged([before.base, before.live])) if before else {}
 
+    @property
+    def began(self) -> float:
+        """When the first worker began to count, epoch seconds: slots' locks are made once and never written to."""
+        return min(path.stat().st_mtime for path in self._folder.glob("[0-9]*.lock"))
+
     def publish(self, families: Families) -> None:
         """Let the other workers know what this one counts; about 0.1 ms. Does not wait for a scrape that does so."""
         if self._writing.acquire(blocking=False):

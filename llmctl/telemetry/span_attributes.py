@@ -11,7 +11,7 @@ from llmctl.telemetry.span_messages import answered, asked
 
 Attributes = dict[str, Any]
 MOST = 2**63 - 1  # OTLP's integers have 64 bits and a sign
-LONGEST = 1024  # characters of what an error or a reason says
+LONGEST = 1024  # characters of what an error or a reason says, and of names that clients and providers chose
 VERDICTS = {"allow": "allow", "warn": "warn", "redact": "modify", "block": "deny"}
 ACTIONS = {
     "allow": "allow",
@@ -43,13 +43,13 @@ class Wording:
         said: Attributes = {
             names.operation: semconv.OPERATIONS.get(record.operation, record.operation),
             names.provider: self._provider(record.provider),
-            names.request_model: record.requested_model,
-            names.response_model: record.served_model,
+            names.request_model: record.requested_model[:LONGEST],
+            names.response_model: record.served_model[:LONGEST],
             names.stream: record.stream,
             names.status_code: bounded(record.http_status),
         }
         if record.finish_reason is not None:
-            said[names.finish_reasons] = (record.finish_reason,)
+            said[names.finish_reasons] = (record.finish_reason[:LONGEST],)
         if record.ttft_us is not None:
             said[names.first_chunk] = record.ttft_us / 1e6
         if usage.source != "none":

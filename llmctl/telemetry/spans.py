@@ -76,7 +76,7 @@ class _Exchange:
         record = self._record
         said = self._wording.exchange(record) | ({"llmctl.sampled": why} if why else {})
         operation = OPERATIONS.get(record.operation, record.operation) or "request"
-        name = f"{operation} {record.requested_model}" if record.requested_model else operation
+        name = f"{operation} {record.requested_model[:LONGEST]}" if record.requested_model else operation
         parent: SpanContext | None = None
         if record.shadow_of:
             context = self._context()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmctl.alerts.alert import Notice
+from llmctl.alerts.alert import Alert, Notice
 from llmctl.alerts.engine import Engine, Kept, State
 from llmctl.alerts.slo import Slos
 from tests.alerts.conftest import Read
@@ -238,3 +238,22 @@ def _promises() -> Slos:
 
 
 PROMISES = _promises()
+
+
+def test_what_is_open_may_be_asked_for_while_another_thread_looks(up: Watched) -> None:
+    up.run(60, lambda: up.gateway.requests(100))
+    up.run(10, lambda: up.gateway.requests(70, 30))
+    going = up.engine._incidents.open
+    (incident,) = going.values()
+
+    class Looking:
+        """An incident in whose middle another begins, as the other thread would have it."""
+
+        @property
+        def alert(self) -> Alert:
+            going["new"] = incident
+            return incident.alert
+
+    going["looking"] = Looking()  # type: ignore[assignment]
+    going["last"] = incident
+    assert up.engine.open() == [incident.alert] * 3

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from llmctl.alerts.indicators import BUILD, Sample, level_of, ratio_of, selector
+from llmctl.alerts.indicators import BUILD, Sample, level_of, ratio_of
+from llmctl.alerts.readings import selector
 from llmctl.alerts.rules import rules
 from llmctl.alerts.slo import LimitSlo, RatioSlo, Slos, load
 from llmctl.config.secrets import Environment

@@ -167,6 +167,21 @@ async def test_what_was_triggered_is_resolved_after_a_restart(scene: Scene, page
     assert [event["event_action"] for event in pagerduty.events] == ["trigger", "trigger", "resolve", "resolve"]
 
 
+async def test_what_goes_on_and_was_never_saved_is_told_anew(tmp_path: Path, pagerduty: FakePagerDuty) -> None:
+    async with FakeSlack() as slack:
+        scene = Scene(tmp_path, pagerduty, slack)
+        async with running(scene.made()) as first:
+            first.submit(trigger())
+            await until(lambda: first.counts()["slack"].delivered == first.counts()["pagerduty"].delivered == 1)
+        second = scene.made()
+        second.only([alert(), alert("b")])  # the evaluator has saved both, and died before `b` got here
+        async with running(second):
+            await until(lambda: pagerduty.open == [KEY, alert("b").key] and len(slack.messages) == 2)
+            await asyncio.sleep(0.01)
+    assert [event["dedup_key"] for event in pagerduty.events] == [KEY, alert("b").key]
+    assert len(slack.messages) == 2
+
+
 async def test_killed_in_the_middle_of_an_attempt(scene: Scene, pagerduty: FakePagerDuty) -> None:
     pagerduty.faults.extend([429, "late"])
     async with running(scene.made()) as first:
@@ -267,6 +282,27 @@ async def test_a_sink_with_a_bug_is_no_end(scene: Scene) -> None:
         notifier.submit(trigger())
         await until(lambda: Broken.calls > 1)
     assert scene.log.events[0] == "alert_sink_broken"
+
+
+async def test_it_ends_when_every_sink_has_ended(tmp_path: Path, pagerduty: FakePagerDuty) -> None:
+    async with FakeSlack() as slack:
+        notifier = Scene(tmp_path, pagerduty, slack).made()
+        closed: list[str] = []
+
+        class Slow:
+            def __init__(self, name: str, turns: int) -> None:
+                self.name, self.turns = name, turns
+
+            async def close(self) -> None:
+                for _ in range(self.turns):
+                    await asyncio.sleep(0)
+                closed.append(self.name)
+
+        for lane, turns in zip(notifier._lanes, (0, 50), strict=True):
+            lane.sink = Slow(lane.kind, turns)  # type: ignore[assignment]
+        async with running(notifier):
+            await until(lambda: all(lane.early is None for lane in notifier._lanes))
+        assert closed == ["pagerduty", "slack"]
 
 
 async def test_severities_are_told_apart(scene: Scene, pagerduty: FakePagerDuty) -> None:

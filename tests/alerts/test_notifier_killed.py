@@ -43,9 +43,7 @@ class Life:
             random=Random(3),
             backoff=Backoff(first=0.001, most=0.004),
         )
-        self.notifier.only([alert(name).key for name in self.firing])
-        for name in self.firing:
-            self.notifier.submit(trigger(name, repeat=True))
+        self.notifier.only([alert(name) for name in self.firing])
         self.task = asyncio.create_task(self.notifier.run())
 
     @property

@@ -8,11 +8,11 @@ import pytest
 
 from llmctl.alerts.document import document
 from llmctl.alerts.indicators import duration
-from llmctl.alerts.rules import PAIRS, Z95, alert_name, rules, threshold
+from llmctl.alerts.rules import PAIRS, alert_name, rules, threshold
 from llmctl.alerts.slo import RatioSlo, Slos, load
 from llmctl.config.secrets import Environment
 from llmctl.gateway.promises import served_histograms
-from llmctl.guards.measure import wilson
+from llmctl.statistics.wilson import limits
 from tests.alerts.conftest import SHIPPED, Read, Tool
 
 ONE = "slos:\n  up: {kind: availability, objective: 0.999, severity: page, min_bad: 7, runbook: runbooks/a.md}\n"
@@ -93,7 +93,7 @@ def test_the_lower_bound_is_wilsons(read: Read, tool: Tool, tmp_path: Path) -> N
     slos = read(ONE)
     (tmp_path / "rules.yaml").write_text(document(rules(slos, served_histograms()), "x"))
     label = 'llmctl_slo:error_ratio_lower:rate1h{slo="up"}'
-    low, _ = wilson(30, 600, Z95)
+    low, _ = limits(30 / 600, 600)
     tests = {
         "rule_files": ["rules.yaml"],
         "tests": [

@@ -46,6 +46,17 @@ def test_values_are_read(tmp_path: Path) -> None:
     assert (slos.service, dict(slos.match)) == ("shop", {"job": "llmctl"})
 
 
+def test_a_mistake_in_one_part_hides_none_in_another(tmp_path: Path) -> None:
+    text = f"slos:\n  a: {{{GOOD.replace('0.999', '1.5')}}}\n  b: {{kind: nope}}\n  c: 1\nwhat: 1\n{NOTIFY}"
+    lines = found(text, tmp_path)
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["slo.yaml:2", "slos.a.objective"],
+        ["slo.yaml:3", "slos.b.kind"],
+        ["slo.yaml:4", "slos.c"],
+        ["slo.yaml:5", "what"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("entry", "line"),
     [
@@ -103,6 +114,13 @@ def test_a_secret_in_the_place_of_its_file_is_refused_and_not_repeated(tmp_path:
     (line,) = found(text, tmp_path)
     assert line.startswith("slo.yaml:4: notify.page.pagerduty.routing_key_file: ")
     assert "0123456789abcdef" not in line
+
+
+@pytest.mark.parametrize("name", ["metrics", "metrics-absent", "up-burn1h"])
+def test_no_two_alerts_have_one_name(name: str, tmp_path: Path) -> None:
+    (line,) = found(f"slos:\n  up: {{{GOOD}}}\n  {name}: {{{GOOD}}}\n{NOTIFY}", tmp_path)
+    assert line.startswith(f"slo.yaml:3: slos.{name}: ")
+    assert line.endswith("is called so; choose another name")
 
 
 @pytest.mark.parametrize("name", ["A", "a_b", "a-1", "-a", "a b"])

@@ -1,21 +1,12 @@
 """What a promise counts, and its maths."""
 
-import pytest
-
-from llmctl.alerts.rules import Z95
 from llmctl.alerts.slo import CostAnomalySlo, LatencyShiftSlo, LatencySlo
-from llmctl.alerts.watches import CostWatch, LatencyWatch, Tracks, lower, watch_of
-from llmctl.guards.measure import wilson
+from llmctl.alerts.watches import CostWatch, LatencyWatch, Tracks, watch_of
 from tests.alerts.conftest import Read
 from tests.alerts.metrics import HISTOGRAMS, START, UP, Gateway
 
 HOUR = 3600.0
 RUNBOOK = "runbooks/a.md"
-
-
-@pytest.mark.parametrize(("bad", "total"), [(1, 10), (30, 600), (5, 5), (0, 7), (999, 100_000)])
-def test_the_lower_bound_is_wilsons(bad: int, total: int) -> None:
-    assert lower(bad / total, total) == pytest.approx(wilson(bad, total, Z95)[0], abs=1e-12)
 
 
 def test_what_appears_later_began_at_zero_and_what_is_gone_stays() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,11 @@ def drawn(seen: Overview, screen: Screen = SMALL, trouble: str = "") -> list[str
 def line(lines: list[str], beginning: str) -> str:
     (found,) = [line for line in lines if line.startswith(beginning)]
     return found
+
+
+def test_a_worker_that_is_missing_is_told() -> None:
+    for serving, says in ((1, "  ! 1 of 2 workers  "), (2, "  2 workers  "), (None, "  2 workers  ")):
+        assert says in drawn(msgspec.structs.replace(overview(), serving=serving))[0]
 
 
 def test_everything_is_on_80_by_24() -> None:

@@ -192,6 +192,14 @@ def test_terminals_obey_nobody_but_us(tmp_path: Path) -> None:
         assert "[bold]" in out
 
 
+def test_a_name_with_newlines_begins_no_row_of_its_own(tmp_path: Path) -> None:
+    forged = "fast\n2026-01-01 00:00:00  req_forged  ok"
+    keep(tmp_path, [record(1, requested_model=forged, tenant=forged, tags={"team": forged})])
+    for out in (run("ls", "--traces", tmp_path), run("show", "req_0001", "--traces", tmp_path)):
+        assert "\\n2026-01-01" in out
+        assert not [line for line in out.splitlines() if line.lstrip().startswith("2026-01-01 00:00:00")]
+
+
 def test_export_jsonl_is_what_was_recorded(store: Path, tmp_path: Path) -> None:
     lines = run("export", "--traces", store).splitlines()
     assert [msgspec.json.decode(line)["id"] for line in lines][-1] == "req_0007"

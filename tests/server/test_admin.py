@@ -91,6 +91,16 @@ async def test_metrics_are_free_from_this_machine(tmp_path: Path, peer: str) -> 
     assert other.headers["content-type"] == "application/openmetrics-text"
 
 
+@pytest.mark.parametrize(("peer", "host"), [(HERE, "rebound.example"), (ELSEWHERE, "localhost"), (ELSEWHERE, "llm")])
+async def test_without_keys_a_web_page_that_points_its_name_here_reads_nothing(
+    tmp_path: Path, peer: str, host: str
+) -> None:
+    async with serving(tmp_path) as live, client(live, peer) as http:
+        for headers in ({"host": host}, {"host": host, "authorization": "Bearer x"}):
+            answer = await http.get("/metrics", headers=headers)
+            assert (answer.status_code, "own machine" in answer.text) == (401, True)
+
+
 def keyed(entry: dict[str, str], *, admin: bool) -> str:
     return CONFIG + f'keys: [{{id: {entry["id"]}, hash: "{entry["hash"]}", admin: {str(admin).lower()}}}]\n'
 

@@ -1,10 +1,15 @@
 """The evaluator as a task of a worker: one of several, handed over, and never in the loop's way."""
 
 import asyncio
+import errno
+import fcntl
 import io
 import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -37,7 +42,7 @@ class Worker:
             clock,
             log,
             self.told.append,
-            lambda going: self.going.append(list(going)),
+            lambda going: self.going.append([alert.key for alert in going]),
             lock,
         )
 
@@ -175,6 +180,31 @@ def test_what_goes_wrong_in_a_look_does_not_end_it(tmp_path: Path, clock: Manual
     assert worker.kinds() == ["trigger"]
 
 
+def test_a_lock_that_cannot_be_had_is_told_once_and_keeps_no_file_open(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(fd: int, operation: int) -> NoReturn:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    worker = Worker(tmp_path, Gateway(), clock)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        worker.step()
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert worker.logged() == ["alerts_not_locked"]
+
+
+def test_a_beginning_that_fails_is_tried_again_with_the_same_lock(tmp_path: Path, clock: ManualClock) -> None:
+    worker = Worker(tmp_path, Gateway(), clock)
+    worker.alerting._clock = SimpleNamespace(wall=trouble)
+    worker.alerting._step()
+    worker.alerting._clock = clock
+    burn(worker)
+    assert worker.logged() == ["alerts_failed"]
+    assert worker.kinds() == ["trigger"]
+
+
 def test_who_tells_may_be_in_trouble(tmp_path: Path, clock: ManualClock) -> None:
     worker = Worker(tmp_path, Gateway(), clock)
     worker.alerting._notify = worker.alerting._began = trouble
@@ -206,6 +236,16 @@ async def test_the_task_looks_until_it_is_cancelled_and_saves(tmp_path: Path, cl
     other = Worker(tmp_path, Gateway(), clock)
     other.step()
     assert other.alerting._engine is not None
+
+
+def test_promises_that_were_reloaded_are_not_passed_over_in_silence(tmp_path: Path, clock: ManualClock) -> None:
+    worker = Worker(tmp_path, Gateway(), clock)
+    other = AvailabilitySlo(objective=0.95, severity="page", runbook="runbooks/a.md")
+    for slos in (SLOS, replace(SLOS), None, replace(SLOS, slos={"up": other})):
+        worker.alerting._promised = lambda slos=slos: slos  # type: ignore[misc]
+        for _ in range(2):
+            worker.step()
+        assert worker.logged() == ([] if slos is None or slos == SLOS else ["needs_restart"])
 
 
 def test_a_drill_looks_more_often_than_configured(tmp_path: Path, clock: ManualClock) -> None:

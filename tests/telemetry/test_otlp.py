@@ -243,6 +243,19 @@ def test_records_go_in_slices_and_in_order(record: MakeRecord, warnings: list[st
     assert (sink.exported, sink.queued_bytes, export.closed) == (40, 0, True)
 
 
+def test_where_many_wait_slices_are_larger(record: MakeRecord, warnings: list[str]) -> None:
+    export = Taken()
+    export.gate.clear()
+    sink = make(export, warnings)
+    sink.write(record(0))
+    until(lambda: len(export.batches) == 1)
+    for number in range(1, 101):
+        sink.write(record(number))
+    export.gate.set()
+    sink.close()
+    assert [len(batch) for batch in export.batches] == [1, 32, 32, 8, 8, 8, 8, 4]
+
+
 def test_a_queue_of_large_records_is_bounded_by_bytes(
     record: MakeRecord, warnings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Counters never go back while their supervisor lives, whoever dies."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -42,6 +43,18 @@ def test_the_dead_keep_their_counters_and_lose_their_gauges(tmp_path: Path, cloc
     a, b = SharedMetrics(tmp_path, clock), SharedMetrics(tmp_path, clock)
     a.close(families(5, 2))
     assert shown(b, families(7, 1)) == (12, 1, [0, 12, 0])
+
+
+def test_counting_began_with_the_first_worker_also_for_one_that_takes_its_place(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    a, b = SharedMetrics(tmp_path, clock), SharedMetrics(tmp_path, clock)
+    began = b.began
+    for slot, ago in ((tmp_path / "0.lock", 60), (tmp_path / "1.lock", 50)):
+        os.utime(slot, (began - ago, began - ago))
+    a.publish(families(5))
+    a.close(families(5))
+    assert SharedMetrics(tmp_path, clock).began == pytest.approx(began - 60)
 
 
 def test_who_hangs_loses_gauges_only(tmp_path: Path, clock: ManualClock) -> None:

@@ -187,6 +187,15 @@ def test_ids_are_the_same_whenever_it_is_built(record: MakeRecord) -> None:
     assert [ids(span) for span in spans(record())] == [ids(span) for span in spans(record())]
 
 
+def test_what_others_chose_is_cut(record: MakeRecord) -> None:
+    name = "x" * 1_000_000
+    one = record(requested_model=name, served_model=name, finish_reason=name, failure=Failure("c", name, 404))
+    for span in spans(one):
+        assert len(span.name) < 1100
+        assert len(repr(said(span))) < 10_000
+        assert len(span.status.description or "") <= 1024
+
+
 def test_content_is_said_only_where_it_is_wanted(record: MakeRecord) -> None:
     one = record(decision=Decision("m", "weighted", "x"), cost=Cost())
     assert not any("messages" in name for span in spans(one) for name in said(span))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 from typing import ClassVar
@@ -16,6 +17,7 @@ from llmctl.model.json import encode
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 TEMPORARY = 75
 """EX_TEMPFAIL of sysexits.h."""
+_SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ETXTBSY})
 _MOST = 4096
 
 
@@ -45,7 +47,7 @@ class Exec:
             )
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "the command cannot be run"
-            raise NotDelivered(f"{whom}: {why}", retryable=False) from None
+            raise NotDelivered(f"{whom}: {why}", retryable=getattr(error, "errno", None) in _SCARCE) from None
         said: str | None = None
         try:
             async with asyncio.timeout(self._options.timeout):

@@ -2,7 +2,7 @@
 
 The page and its files hold nothing of the gateway's and are served to anyone; everything under /console/api/ is for
 programs on this machine and for admin keys, as `/metrics`. All of it is off the path of requests: families are taken
-in a thread, at most once a second however many look, and every ten seconds while nobody does.
+in a thread, at most once a second however many look, and every ten seconds besides for whoever looks next.
 """
 
 import asyncio
@@ -67,7 +67,9 @@ class Console:
         alerts: Callable[[], Sequence[Alert]] = tuple,
         records: Path | None = None,
         conditions: Callable[[str], Condition] | None = None,
+        began: float | None = None,
     ) -> None:
+        """`began`: since when what `families` count has been counted, epoch seconds; now unless given."""
         self._live = live
         self._families = families
         self._clock = clock
@@ -75,9 +77,11 @@ class Console:
         self._recording = records is not None
         self._exchanges = Exchanges(records, clock)
         self._conditions = conditions
-        self._born = clock.wall()
-        self._history: History | None = None
+        born = clock.wall()
+        self._began = born if began is None else min(began, born)
+        self._history = History(born, began=self._began)
         self._facts: Facts | None = None
+        self._asked = False
         self._taking = asyncio.Lock()
         self._reading = asyncio.Lock()
 
@@ -85,13 +89,13 @@ class Console:
         """Take a snapshot now and then until cancelled: 0.2 ms of a thread every ten seconds."""
         while True:
             with suppress(Exception):  # whoever looks is told, and the log with them
-                await self._refresh()
+                await self._refresh(asked=False)
             await asyncio.sleep(IDLE)
 
     async def overview(self) -> Overview:
-        """Everything at a glance, at most a second old."""
-        history, facts = await self._refresh()
-        return overview(self._live, history, facts, self._alerts(), __version__, self._born)
+        """Everything at a glance, at most a second old; of what other workers count, two."""
+        facts = await self._refresh(asked=True)
+        return overview(self._live, self._history, facts, self._alerts(), __version__, self._began)
 
     def routes(self, admit: Admit) -> list[Route]:
         """What is served under /console. `admit` raises LlmctlError for who may not read."""
@@ -121,20 +125,20 @@ class Console:
             Route("/console/api/exchanges/{id}", _guarded(admit, single)),
         ]
 
-    async def _refresh(self) -> tuple[History, Facts]:
-        """The history with a snapshot that is fresh, and the facts of that moment."""
+    async def _refresh(self, *, asked: bool) -> Facts:
+        """The facts of the history's last snapshot, which is fresh then.
+
+        One that nobody asked for is not fresh enough for who asks: who looks once, right after a request, sees it.
+        """
         async with self._taking:
-            last = self._history.last if self._history is not None else None
-            if last is None or self._clock.monotonic() - last.at >= FRESH:
+            last = self._history.last
+            stale = last is None or self._clock.monotonic() - last.at >= FRESH
+            if stale or (asked and not self._asked):
                 snapshot, self._facts = await asyncio.to_thread(self._take)
-                if self._history is None:
-                    # With several workers the counters begin with what the others counted.
-                    fresh = self._live.gateway.config.server.workers == 1
-                    self._history = History(self._born, fresh=fresh)
                 self._history.add(snapshot)
-        assert self._history is not None
+                self._asked = asked
         assert self._facts is not None
-        return self._history, self._facts
+        return self._facts
 
     def _take(self) -> tuple[Snapshot, Facts]:
         config = self._live.gateway.config

@@ -1,8 +1,8 @@
 """Exchanges for the console, read from the record store on disk, so that those of every worker are seen.
 
 Reading is bounded: the newest `MOST_BYTES` of segments, `MOST_RECORDS` of them and `PATIENCE` seconds at most, and it
-pauses so that the thread it runs in leaves the event loop its turn. Records that were compacted to Parquet are left to
-`llmctl traces`.
+pauses so that the thread it runs in leaves the event loop its turn. Only an id is looked for in all of these bytes,
+which takes less than half a second. Records that were compacted to Parquet are left to `llmctl traces`.
 """
 
 import time
@@ -27,6 +27,7 @@ PATIENCE = 1.0
 _TURN = 50  # records between two pauses
 _PAUSE = 0.001
 _LONGEST_MESSAGE = 300
+_LONGEST_NAME = 300  # of a model, which clients choose: a list must not grow with it
 _STATES = get_args(State)
 
 Condition = Callable[[Record], bool]
@@ -118,13 +119,14 @@ class Exchanges:
         if self._folder is None:
             return Found([], enabled=False)
         scan = _Scan(self._clock, self._sleep, self._most)
-        wanted = filter(_meets(question), scan.over(_Recent(self._folder).newest()))
+        # Rows, not records: of those 200 may be hundreds of megabytes.
+        wanted = map(row, filter(_meets(question), scan.over(_Recent(self._folder).newest())))
         chosen = (
-            nlargest(question.limit, wanted, key=lambda record: record.duration_us)
+            nlargest(question.limit, wanted, key=lambda row: row.duration_ms)
             if question.slowest
             else list(islice(wanted, question.limit))
         )
-        return Found([row(record) for record in chosen], scan.count, scan.oldest, scan.complete)
+        return Found(chosen, scan.count, scan.oldest, scan.complete)
 
     def one(self, record_id: str, started: float | None = None) -> One | None:
         """The record with this id; of several the one that began at `started`, else the newest. Raises OSError."""
@@ -168,7 +170,7 @@ def row(record: Record) -> Row:
         record.duration_us / 1000,
         record.state,
         failure.status if failure is not None else record.http_status,
-        record.requested_model,
+        record.requested_model[:_LONGEST_NAME],
         record.model,
         record.provider,
         record.tenant,

@@ -9,19 +9,21 @@ from llmctl.server.console.snapshot import ModelCounts, Snapshot, percentile
 
 _DAY = 86400.0
 _SHORTEST = 1e-3  # seconds between two snapshots that rates are taken over
+_SHORTEST_POINT = 0.5  # seconds; a request in a few milliseconds would look like a storm
 
 
 class History:
     """Fed with snapshots in the order of time. For one thread at a time.
 
-    `born` is when the process began to count, epoch seconds. `fresh`: it counted from nothing then; otherwise other
-    workers' counts were there, and what was spent before the first snapshot is not called today's.
+    `born` is when this process began to look, `began` when the counting began: before, where it joins other workers.
+    Epoch seconds. Of what they had counted by then only what was spent if they began today is called today's.
     """
 
-    def __init__(self, born: float, *, fresh: bool = True) -> None:
+    def __init__(self, born: float, *, began: float | None = None) -> None:
         self._born = born
-        self._fresh = fresh
+        self._began = born if began is None else began
         self._snapshots: deque[Snapshot] = deque()
+        self._pointed: Snapshot | None = None
         self._points: deque[Point] = deque()
         self._day = -1.0
         self._before: Mapping[str, float] = {}
@@ -38,11 +40,14 @@ class History:
 
     def add(self, snapshot: Snapshot) -> None:
         """Keep it, and forget what is too old to be asked for."""
-        last = self.last
-        self._turn_day(snapshot, last)
+        self._turn_day(snapshot, self.last)
         self._snapshots.append(snapshot)
-        if last is not None and snapshot.at - last.at >= _SHORTEST:
-            self._points.append(self._point(snapshot, last))
+        pointed = self._pointed
+        if pointed is None:
+            self._pointed = snapshot
+        elif snapshot.at - pointed.at >= _SHORTEST_POINT:
+            self._points.append(self._point(snapshot, pointed))
+            self._pointed = snapshot
         while len(self._snapshots) > 2 and self._snapshots[1].at <= snapshot.at - WINDOW:
             self._snapshots.popleft()
         while self._points and self._points[0].t < snapshot.t - SPAN:
@@ -59,7 +64,7 @@ class History:
         last, short, long = self._snapshots[-1], self.since(RATE_WINDOW), self.since(WINDOW)
         took = last.at - short.at
         if took < _SHORTEST:
-            return Now(last.in_flight)
+            return Now(last.in_flight, rate_window=0.0, window=last.at - long.at)
         total, before = last.total, short.total
         tokens = total.output_tokens - before.output_tokens
         durations = total.duration, long.total.duration
@@ -89,7 +94,7 @@ class History:
         pace = None
         if last.total.usd is not None and took >= _SHORTEST:
             pace = max(0.0, (last.total.usd - (long.total.usd or 0.0)) / took * 3600)
-        return CostToday(sum(spent.values()) if spent else None, max(self._born, self._day * _DAY), pace)
+        return CostToday(sum(spent.values()) if spent else None, max(self._since, self._day * _DAY), pace)
 
     def spent_today(self) -> dict[str, float]:
         """By model, where it had a price at all."""
@@ -98,6 +103,11 @@ class History:
             name: max(0.0, one.usd - self._before.get(name, 0.0)) for name, one in models.items() if one.usd is not None
         }
 
+    @property
+    def _since(self) -> float:
+        """From when on money is known that is spent on the day of the first snapshot."""
+        return self._began if self._began // _DAY == self._born // _DAY else self._born
+
     def _turn_day(self, snapshot: Snapshot, last: Snapshot | None) -> None:
         day = snapshot.t // _DAY
         if day == self._day:
@@ -105,7 +115,7 @@ class History:
         self._day = day
         if last is not None:
             self._before = _spent(last.models)
-        elif not self._fresh:
+        elif self._since > self._began:
             self._before = _spent(snapshot.models)
 
     def _point(self, now: Snapshot, last: Snapshot) -> Point:

@@ -30,7 +30,10 @@ class Totals(Struct, frozen=True):
 
 
 class Now(Struct, frozen=True):
-    """The present: rates over `rate_window` seconds, percentiles over `window`. No request: no percentile."""
+    """The present: rates over `rate_window` seconds, percentiles over `window`. No request: no percentile.
+
+    The windows of a process that has just started are shorter; a `rate_window` of 0 has no rate yet.
+    """
 
     in_flight: int = 0
     requests_per_s: float = 0.0
@@ -154,10 +157,11 @@ class RecordsNow(Struct, frozen=True):
 
 
 class Overview(Struct, frozen=True):
-    """Everything at a glance. `since` is when the counts begin as far as this process knows.
+    """Everything at a glance. `since` is when the counts begin: the start of the process, or of all its workers.
 
     `loaded_at` is the last successful (re)load, `reload_error` why a later one failed; `reasons` say by provider why
-    the gateway is not `ready`. `limits` are the shares that rate limits have left, by policy.
+    the gateway is not `ready`. `limits` are the shares that rate limits have left, by policy. Of the `workers` that are
+    configured so many are `serving`.
     """
 
     time: float
@@ -181,4 +185,5 @@ class Overview(Struct, frozen=True):
     guards: list[GuardNow] = []
     limits: dict[str, float] = {}
     alerts: list[OpenAlert] = []
+    serving: int | None = None
     v: int = VERSION

@@ -6,6 +6,7 @@ from typing import Literal
 
 from llmctl.alerts.alert import Alert
 from llmctl.gateway.reload import Live
+from llmctl.model.record import FROM_CACHE, UNASKED
 from llmctl.server.console.history import History
 from llmctl.server.console.overview import (
     WINDOW,
@@ -21,9 +22,7 @@ from llmctl.server.console.overview import (
 from llmctl.server.console.snapshot import ModelCounts, cells, percentile
 from llmctl.telemetry.series import Families
 
-HITS = frozenset({"exact", "semantic", "shared", "stale"})
 _BREAKERS: dict[int, Literal["closed", "half_open", "open"]] = {0: "closed", 1: "half_open", 2: "open"}
-_NOT_LOOKED_UP = frozenset({"bypass", "refresh", "revalidation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,7 @@ class Facts:
     queues: dict[str, int]
     limits: dict[str, float]
     degraded: int
+    serving: int | None
 
 
 def facts(families: Families, *, cache: bool, records: bool) -> Facts:
@@ -55,11 +55,12 @@ def facts(families: Families, *, cache: bool, records: bool) -> Facts:
         _whole(families, "llmctl_queue_depth"),
         _by(families, "llmctl_limit_remaining_ratio", "policy"),
         int(sum(cell.value for _, cell in cells(families, "llmctl_degraded_total"))),
+        next((int(cell.value) for _, cell in cells(families, "llmctl_workers")), None),
     )
 
 
 def overview(
-    live: Live, history: History, facts: Facts, alerts: Iterable[Alert], version: str, born: float
+    live: Live, history: History, facts: Facts, alerts: Iterable[Alert], version: str, began: float
 ) -> Overview:
     """All of it. `history` must have a snapshot."""
     gateway, last = live.gateway, history.last
@@ -71,7 +72,7 @@ def overview(
         version=version,
         policy=gateway.policy,
         loaded_at=live.loaded_at,
-        since=born,
+        since=began,
         ready=not reasons,
         draining=live.draining,
         workers=gateway.config.server.workers,
@@ -96,6 +97,7 @@ def overview(
         guards=facts.guards,
         limits=facts.limits,
         alerts=[_alert(alert) for alert in alerts],
+        serving=facts.serving,
     )
 
 
@@ -137,8 +139,8 @@ def _budget(live: Live, name: str, spent: float, remaining: float) -> Budget:
 
 def _cache(families: Families, *, configured: bool) -> CacheNow:
     kinds = {kind: int(number) for kind, number in _by(families, "llmctl_cache_requests_total", "outcome").items()}
-    hits = sum(number for kind, number in kinds.items() if kind in HITS)
-    asked = sum(number for kind, number in kinds.items() if kind not in _NOT_LOOKED_UP)
+    hits = sum(number for kind, number in kinds.items() if kind in FROM_CACHE)
+    asked = sum(number for kind, number in kinds.items() if kind not in UNASKED)
     dollars = families.get("llmctl_cache_saved_dollars_total")
     return CacheNow(
         configured,

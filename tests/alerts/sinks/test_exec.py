@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,20 @@ async def test_how_it_ends_is_how_it_went(script: str, said: str, retryable: boo
         await shell(script).deliver(trigger())
     assert caught.value.message.startswith(said)
     assert len(caught.value.message) < 300
+    assert caught.value.retryable is retryable
+
+
+@pytest.mark.parametrize(("limit", "retryable"), [(0, True), (None, False)])
+async def test_what_this_machine_has_too_little_of_may_come_back(limit: int | None, retryable: bool) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    sink = Exec(ExecOptions(command=["/nowhere/page"]), "gw-1")
+    try:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
+        with pytest.raises(NotDelivered) as caught:
+            await sink.deliver(trigger())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert caught.value.retryable is retryable
 
 

@@ -117,6 +117,13 @@ async def test_what_the_console_knows_is_free_from_this_machine_only(tmp_path: P
                 assert HEADERS.items() <= dict(bare.headers).items()
 
 
+async def test_without_keys_a_web_page_that_points_its_name_here_sees_nothing(tmp_path: Path) -> None:
+    async with world(tmp_path) as here, here.client(HERE, "rebound.example") as http:
+        answers = [await http.get(path) for path in API]
+    assert [answer.status_code for answer in answers] == [401] * 3
+    assert not here.threads
+
+
 async def test_an_ordinary_key_sees_nothing(tmp_path: Path) -> None:
     key, entry = new_key()
     async with world(tmp_path, keyed(entry, admin=False)) as here, here.client(ELSEWHERE) as http:
@@ -165,7 +172,6 @@ async def test_without_a_viewer_a_snapshot_is_taken_now_and_then(tmp_path: Path)
         task = asyncio.create_task(here.console.run())
         while not here.threads:
             await asyncio.sleep(0.001)
-        await here.console.overview()
         task.cancel()
         requests.cell("small", "200", "openai").value = 30
         here.clock.advance(10)
@@ -173,6 +179,29 @@ async def test_without_a_viewer_a_snapshot_is_taken_now_and_then(tmp_path: Path)
     assert len(here.threads) == 2
     assert [point.requests_per_s for point in overview.series] == [3.0]
     assert overview.now.requests_per_s == 3.0
+
+
+async def test_who_looks_once_right_after_a_request_sees_it(tmp_path: Path) -> None:
+    requests = Family("llmctl_requests_total", "", "counter", ("model", "status", "dialect"))
+    async with world(tmp_path) as here:
+        here.families[requests.name] = requests
+        task = asyncio.create_task(here.console.run())
+        while not here.threads:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        here.clock.advance(0.5)
+        requests.cell("small", "200", "openai").value = 30
+        first = await here.console.overview()
+        again = await here.console.overview()
+    assert (first.totals.requests, first.now.requests_per_s, first.now.rate_window) == (30, 60, 0.5)
+    assert (again, len(here.threads)) == (first, 2)
+
+
+async def test_a_worker_that_joins_others_counts_since_they_do(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        for began, since in ((here.clock.wall() - 90, here.clock.wall() - 90), (None, here.clock.wall())):
+            console = Console(here.live, here.take, here.clock, began=began)
+            assert (await console.overview()).since == since
 
 
 async def test_metrics_that_cannot_be_taken_are_told_to_viewers_and_do_not_end_the_task(tmp_path: Path) -> None:

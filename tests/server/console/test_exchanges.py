@@ -113,6 +113,12 @@ def test_a_row_says_what_a_list_needs(tmp_path: Path) -> None:
     assert (row.duration_ms, row.ttft_ms) == (8.0, 2.5)
 
 
+def test_a_list_does_not_grow_with_what_others_wrote(tmp_path: Path) -> None:
+    long = "x" * 100_000
+    stored(tmp_path, record(1, requested_model=long, failure=Failure("no_model", long, 404), request={"a": long}))
+    assert len(msgspec.json.encode(looking(tmp_path).list(Question()))) < 2000
+
+
 def test_one_exchange_is_found_by_id_and_start(tmp_path: Path) -> None:
     first = Record("same", START, 10, "ok", 200, passed=["input.pii"])
     stored(tmp_path, first, record(1), Record("same", START + 5, 20, "failed", 502))

@@ -17,8 +17,8 @@ def snapshot(at: float, requests: int = 0, *, errors: int = 0, usd: float | None
     return Snapshot(at, NOON + at, 2, {"m": counts}, counts, (), (), bounds, bounds, bounds)
 
 
-def fed(*snapshots: Snapshot, fresh: bool = True) -> History:
-    history = History(NOON, fresh=fresh)
+def fed(*snapshots: Snapshot, began: float = NOON) -> History:
+    history = History(NOON, began=began)
     for one in snapshots:
         history.add(one)
     return history
@@ -28,6 +28,7 @@ def test_one_snapshot_tells_no_rate() -> None:
     history = fed(snapshot(0, 500))
     now = history.now()
     assert (now.in_flight, now.requests_per_s, now.p95_ms, history.points) == (2, 0.0, None, [])
+    assert (now.rate_window, now.window) == (0, 0)
 
 
 def test_rates_are_of_ten_seconds_and_percentiles_of_a_minute() -> None:
@@ -78,9 +79,27 @@ def test_money_counts_from_the_start_or_midnight() -> None:
 
 
 def test_a_worker_that_joins_others_does_not_call_their_past_today() -> None:
-    history = fed(snapshot(0, usd=100.0), snapshot(60, usd=101.0), fresh=False)
+    yesterday = NOON - 86400
+    history = fed(snapshot(0, usd=100.0), snapshot(60, usd=101.0), began=yesterday)
     assert history.cost().usd == pytest.approx(1.0)
+    assert history.cost().since == NOON
     assert history.cost().per_hour_usd == pytest.approx(60.0)
+
+
+def test_a_worker_that_takes_another_ones_place_tells_the_same_money_of_today_as_the_others() -> None:
+    since = NOON - 3600
+    history = fed(snapshot(0, usd=100.0), snapshot(60, usd=101.0), began=since)
+    assert (history.cost().usd, history.cost().since) == (101.0, since)
+    history.add(snapshot(12 * 3600 + 5, usd=102.0))
+    assert history.cost().usd == pytest.approx(1.0)
+    assert history.cost().since == MIDNIGHT
+
+
+def test_two_looks_in_a_moment_make_no_storm_and_lose_nothing() -> None:
+    history = fed(snapshot(0), snapshot(10, 50), snapshot(10.01, 55), snapshot(11, 60))
+    assert [point.requests_per_s for point in history.points] == [5, 10]
+    assert history.last is not None
+    assert history.last.total.requests == 60
 
 
 def test_without_a_price_there_is_no_sum() -> None:

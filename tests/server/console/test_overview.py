@@ -18,7 +18,7 @@ from llmctl.server.console.overview import (
 
 PROMISED: dict[type[msgspec.Struct], str] = {
     Overview: "time version policy loaded_at since ready draining workers now totals cost cache records reload_error"
-    " reasons series by_model budgets guards limits alerts v",
+    " reasons series by_model budgets guards limits alerts serving v",
     Now: "in_flight requests_per_s errors_per_s refused_per_s tokens_per_s p50_ms p95_ms p99_ms ttft_p50_ms ttft_p95_ms"
     " overhead_p99_ms rate_window window",
     Totals: "requests errors refused degraded input_tokens output_tokens usd",

@@ -121,6 +121,14 @@ async def test_several_workers_are_one_gateway(tmp_path: Path) -> None:
     assert found.cost.usd == pytest.approx(1.5)
 
 
+async def test_workers_that_serve_are_counted_and_not_believed(tmp_path: Path) -> None:
+    alive = Family("llmctl_workers", "", "gauge")
+    alive.cell().value = 1.0
+    found = await seen(tmp_path, merged([{alive.name: alive}] * 2))
+    assert (found.workers, found.serving) == (1, 2)
+    assert (await seen(tmp_path, {})).serving is None
+
+
 async def test_a_gateway_that_has_counted_nothing_is_no_error(tmp_path: Path) -> None:
     found = await seen(tmp_path, {})
     assert [model.model for model in found.by_model] == ["small", "large"]

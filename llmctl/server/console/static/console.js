@@ -170,7 +170,7 @@ function facts(o) {
   const rows = [
     ["Policy", o.policy.slice(0, 12)],
     ["Loaded", `${ago(o.time - o.loaded_at)} ago`],
-    ["Workers", String(o.workers)],
+    ["Workers", (o.serving ?? o.workers) < o.workers ? `only ${o.serving} of ${o.workers}` : String(o.workers)],
     ["Version", o.version],
     ["Time", clock(o.time)],
   ];
