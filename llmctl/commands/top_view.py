@@ -179,9 +179,7 @@ def _sums(seen: Overview) -> "Iterator[Text]":
         share = "-" if cache.hit_share is None else f"{cache.hit_share:.1%}"
         worst = max(cache.error_bound.items(), key=lambda item: item[1], default=None)
         bound = "" if worst is None else f"  false <= {worst[1]:.2%} ({plain(worst[0])})"
-        saved = f"  saved {count(cache.saved_tokens)} tokens" + (
-            f", {dollars(cache.saved_usd)}" if cache.saved_usd else ""
-        )
+        saved = f"  saved {count(cache.saved_tokens)} tokens"
         yield _text(("cache    ", HEAD), f"{share} of {count(cache.looked_up)} from it{saved}{bound}")
     if lost := sum(records.dropped.values()):
         reasons = ", ".join(f"{plain(reason)} {number}" for reason, number in records.dropped.items())

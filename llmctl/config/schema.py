@@ -21,6 +21,11 @@ class ServerConfig(Section):
     host: str = Field("127.0.0.1", description="Address to bind. Anything but loopback needs at least one key.")
     port: int = Field(8080, ge=0, le=65535, description="Port to bind; 0 takes a free one and prints it.")
     workers: int = Field(1, ge=1, le=64, description="Processes sharing the port.")
+    local_admin: bool = Field(
+        True,
+        description="Programs on this machine read /metrics and the console without a key. False where a reverse proxy "
+        "on this machine passes others on.",
+    )
     max_body: Bytes = Field(10 * 1024**2, description="Largest request body; over it is 413.")
     max_header: Bytes = Field(32 * 1024, ge=1024, description="Largest request head; over it is 431.")
     header_timeout: Seconds = Field(10.0, gt=0, description="A request's head must arrive within this.")

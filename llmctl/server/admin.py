@@ -14,6 +14,7 @@ from llmctl.gateway.reload import Live
 from llmctl.server.asgi import LOCAL_HOST
 from llmctl.server.console.app import Console
 
+PASSED_ON = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 Render = Callable[[str], tuple[bytes, str]]
 
 
@@ -33,7 +34,7 @@ def admin_app(live: Live, render: Render, console: Console | None = None) -> Sta
         state = {"ready": not reasons, "reasons": reasons, "policy": gateway.policy}
         failure = live.failure
         # It quotes file names and lines, which are nobody's business on another host.
-        state["reload_error"] = failure if failure is None or _from_here(request) else "see the log"
+        state["reload_error"] = failure if failure is None or trusted(request) else "see the log"
         return JSONResponse(state, status_code=200 if not reasons else 503)
 
     async def metrics(request: Request) -> Response:
@@ -47,8 +48,11 @@ def admin_app(live: Live, render: Render, console: Console | None = None) -> Sta
 
     def admit(request: Request) -> None:
         """From this machine anyone, from elsewhere who has an admin key. Raises LlmctlError."""
-        if not _from_here(request):
+        if not trusted(request):
             _require_admin(live, request)
+
+    def trusted(request: Request) -> bool:
+        return live.gateway.config.server.local_admin and _from_here(request)
 
     async def missing(request: Request, error: Exception) -> Response:
         paths = "/v1/…, /healthz, /readyz, /metrics" + (", /console" if console is not None else "")
@@ -65,8 +69,14 @@ def admin_app(live: Live, render: Render, console: Console | None = None) -> Sta
 
 
 def _from_here(request: Request) -> bool:
-    """Whether a program on this machine asks; a name that a web page had pointed here is no such program."""
+    """Whether a program on this machine asks, and not a proxy for somebody else.
+
+    A name that a web page had pointed here is no such program. A proxy that says nothing of whom it asks for cannot be
+    told from one: for that there is `server.local_admin: false`.
+    """
     if not LOCAL_HOST.fullmatch(request.headers.get("host", "").encode("latin-1")):
+        return False
+    if any(name in request.headers for name in PASSED_ON):
         return False
     try:
         return request.client is not None and ip_address(request.client.host).is_loopback

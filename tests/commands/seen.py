@@ -33,7 +33,7 @@ def overview(**changes: Any) -> Overview:
         "now": Now(3, 12.5, 0.5, 0.1, 812.0, 12.0, 480.0, 1234.0, 90.0, 300.0, 0.8),
         "totals": Totals(90_000, 40, 100, 3, 1_200_000, 340_000, 12.5),
         "cost": CostToday(1.25, TIME - 7200, 0.62),
-        "cache": CacheNow(True, {"exact": 40, "miss": 60}, 40, 100, 0.4, 5000, 0.02, {"small": 0.008, "large": 0.02}),
+        "cache": CacheNow(True, {"exact": 40, "miss": 60}, 40, 100, 0.4, 5000, {"small": 0.008, "large": 0.02}),
         "records": RecordsNow(True, 90_000),
         "series": [Point(TIME - 300 + 10 * i, i, 0.0, 1, 10.0, 20.0 + i, 30.0) for i in range(1, 31)],
         "by_model": [

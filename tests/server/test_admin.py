@@ -129,3 +129,16 @@ async def test_there_is_nothing_else(tmp_path: Path) -> None:
         missing, wrong = await http.get("/admin"), await http.post("/metrics")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
     assert wrong.status_code == 405
+
+
+@pytest.mark.parametrize("header", ["forwarded", "x-forwarded-for", "x-real-ip", "via"])
+async def test_what_a_proxy_here_passes_on_is_not_from_here(tmp_path: Path, header: str) -> None:
+    async with serving(tmp_path) as live, client(live) as http:
+        assert (await http.get("/metrics")).status_code == 200
+        assert (await http.get("/metrics", headers={header: "203.0.113.9"})).status_code == 401
+
+
+async def test_local_programs_need_a_key_where_that_is_said(tmp_path: Path) -> None:
+    async with serving(tmp_path, CONFIG + "server: {local_admin: false}\n") as live, client(live) as http:
+        assert (await http.get("/metrics")).status_code == 401
+        assert (await http.get("/healthz")).status_code == 200

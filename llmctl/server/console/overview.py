@@ -119,7 +119,6 @@ class CacheNow(Struct, frozen=True):
     looked_up: int = 0
     hit_share: float | None = None
     saved_tokens: int = 0
-    saved_usd: float | None = None
     error_bound: dict[str, float] = {}
 
 

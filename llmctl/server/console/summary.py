@@ -141,7 +141,6 @@ def _cache(families: Families, *, configured: bool) -> CacheNow:
     kinds = {kind: int(number) for kind, number in _by(families, "llmctl_cache_requests_total", "outcome").items()}
     hits = sum(number for kind, number in kinds.items() if kind in FROM_CACHE)
     asked = sum(number for kind, number in kinds.items() if kind not in UNASKED)
-    dollars = families.get("llmctl_cache_saved_dollars_total")
     return CacheNow(
         configured,
         kinds,
@@ -149,7 +148,6 @@ def _cache(families: Families, *, configured: bool) -> CacheNow:
         asked,
         hits / asked if asked else None,
         int(sum(cell.value for _, cell in cells(families, "llmctl_cache_saved_tokens_total"))),
-        None if dollars is None else sum(cell.value for cell in list(dollars.cells.values())),
         _by(families, "llmctl_cache_error_bound", "route"),
     )
 

@@ -27,7 +27,7 @@ PROMISED: dict[type[msgspec.Struct], str] = {
     " queue",
     CostToday: "usd since per_hour_usd",
     Budget: "name spent_usd remaining usd every soft hard",
-    CacheNow: "configured by_kind hits looked_up hit_share saved_tokens saved_usd error_bound",
+    CacheNow: "configured by_kind hits looked_up hit_share saved_tokens error_bound",
     GuardNow: "guard judged verdicts actions",
     OpenAlert: "name severity since summary description runbook slo labels value",
     RecordsNow: "enabled written lag_s queue_bytes dropped",

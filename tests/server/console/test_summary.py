@@ -87,7 +87,6 @@ async def test_everything_is_told(tmp_path: Path) -> None:
     cache = found.cache
     assert cache.by_kind == {"exact": 4, "semantic": 2, "miss": 2, "bypass": 50}
     assert (cache.hits, cache.looked_up, cache.hit_share, cache.error_bound) == (6, 8, 0.75, {"a": 0.01})
-    assert cache.saved_usd is None
     guard = found.guards[0]
     assert (guard.guard, guard.judged, guard.verdicts) == ("injection", 12, {"allow": 9, "block": 3})
     assert guard.actions == {"allow": 9, "block": 1, "would_block": 2}

@@ -314,7 +314,7 @@ export function cache(o) {
       "dl",
       { class: "pairs" },
       pair("Hits", share(c.hit_share), `of ${number(c.looked_up)}`),
-      c.saved_usd === null ? pair("Saved", number(c.saved_tokens), "tokens") : pair("Saved", usd(c.saved_usd)),
+      pair("Saved", number(c.saved_tokens), "tokens"),
     ),
     routes.length
       ? el(
