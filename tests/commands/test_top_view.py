@@ -49,7 +49,7 @@ def test_everything_is_on_80_by_24() -> None:
         "time     p50 12 ms  p95 480 ms  p99 1.23 s  TTFT p95 300 ms  ours p99 0.8 ms"
     )
     assert line(lines, "cost") == "cost     $1.25 today  $0.62/h  1.2M tokens in, 340k out in 2 h"
-    assert line(lines, "cache") == "cache    40.0% of 100 from it  saved 5k tokens, $0.02  false <= 2.00% (large)"
+    assert line(lines, "cache") == "cache    40.0% of 100 from it  saved 5k tokens  false <= 2.00% (large)"
     assert line(lines, "! page") == "! page   LlmctlLatencyBurn1h  5 m  llmctl: latency burns its error budget"
     assert line(lines, "small").split() == ["small", "10", "0.0%", "10", "ms", "200", "ms", "700", "$0.25", "closed"]
     assert line(lines, "large").endswith("$1.00  ! 1/2 open, 4 wait")
