@@ -1,7 +1,8 @@
 """`llmctl serve`: the gateway."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,9 @@ from llmctl.commands.options import ConfigOption, config_path
 from llmctl.config.load import Loaded, load
 from llmctl.config.override import override
 from llmctl.config.secrets import Environment
-from llmctl.errors import UsageError
+from llmctl.errors import ConfigError, UsageError
 from llmctl.model.record import Record
+from llmctl.server.last_good import kept
 from llmctl.server.runtime import Settings, run_workers, serve_here
 from llmctl.server.serve import CannotListen
 from llmctl.server.supervisor import WorkerPipes
@@ -32,18 +34,20 @@ def serve(
     path = config_path(config)
     env = Environment.of_process()
 
-    def read() -> Loaded:
-        return override(load(path, env), host=host, port=port, workers=workers)
+    def read(before: Mapping[Path, str] | None = None) -> Loaded:
+        return override(load(path, env, before), host=host, port=port, workers=workers)
 
-    loaded = read()
     pipes = _pipes(worker_pipes)
-    if pipes is None:
-        for warning in loaded.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
-    settings = Settings(read, _log_format(env), pipes, metrics_dir, env, _condition)
+    settings = Settings(read, _log_format(env), pipes, metrics_dir, env, conditions=_condition)
+    if pipes is not None:
+        _work(settings, read)
+        return
+    loaded = read()
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     try:
-        if pipes is not None or loaded.config.server.workers == 1:
-            serve_here(settings, loaded, lambda bound: _greet(loaded, bound) if pipes is None else None)
+        if loaded.config.server.workers == 1:
+            serve_here(settings, loaded, lambda bound: _greet(loaded, bound))
         else:
             raise typer.Exit(run_workers(settings, loaded, _worker_command(path), lambda bound: _greet(loaded, bound)))
     except CannotListen as error:
@@ -51,6 +55,21 @@ def serve(
         raise UsageError(
             f"cannot listen on {server.host}:{server.port}: {error.strerror}; choose another --port"
         ) from None
+
+
+def _work(settings: Settings, read: Callable[[Mapping[Path, str] | None], Loaded]) -> None:
+    """Serve as a worker. Where the files are spoilt and one before it served, then as that one does."""
+    try:
+        serve_here(settings, read(None), _say_nothing)
+    except ConfigError as error:
+        before = kept(settings.metrics_dir) if settings.metrics_dir is not None else None
+        if before is None:
+            raise
+        serve_here(replace(settings, failure=str(error)), read(before), _say_nothing)
+
+
+def _say_nothing(port: int) -> None:
+    """The supervisor has greeted."""
 
 
 def _condition(text: str) -> Callable[[Record], bool]:

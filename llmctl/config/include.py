@@ -8,26 +8,36 @@ from llmctl.config.resolve import interpolate
 from llmctl.config.secrets import Environment
 from llmctl.config.yaml import MAX_CHARACTERS, Mapping, Scalar, Sequence, parse
 
+Texts = dict[Path, str]
+
 
 @dataclass(slots=True)
 class Gathered:
-    """`root` is None where a file could not be read at all; `sources` are all files tried, for watching."""
+    """`root` is None where a file could not be read at all; `sources` are all files tried, for watching.
+
+    `texts` is what stood in those that could be read.
+    """
 
     root: Mapping | None = None
     sources: list[Path] = field(default_factory=list)
+    texts: dict[Path, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     readable: bool = True
 
 
-def gather(path: Path, env: Environment) -> Gathered:
-    """`path` and everything it includes, merged. Never raises: what is wrong is in `findings`."""
+def gather(path: Path, env: Environment, kept: Texts | None = None) -> Gathered:
+    """`path` and everything it includes, merged. Never raises: what is wrong is in `findings`.
+
+    Of files that are in `kept` that text is taken, whatever stands in them now.
+    """
     gathered = Gathered()
-    gathered.root = _Gatherer(gathered, env).file(path, Mark(str(path), 1), ())
+    gathered.root = _Gatherer(gathered, env, kept or {}).file(path, Mark(str(path), 1), ())
     return gathered
 
 
 class _Gatherer:
-    def __init__(self, gathered: Gathered, env: Environment) -> None:
+    def __init__(self, gathered: Gathered, env: Environment, kept: Texts) -> None:
+        self.kept = kept
         self.gathered = gathered
         self.env = env
         self.seen: dict[Path, Mark] = {}
@@ -61,8 +71,11 @@ class _Gatherer:
     def _text(self, path: Path, asked: Mark, key: KeyPath) -> str | None:
         self.gathered.sources.append(path)
         try:
-            with path.open("rb") as file:
-                return file.read(4 * MAX_CHARACTERS + 1).decode("utf-8-sig")
+            if (text := self.kept.get(path)) is None:
+                with path.open("rb") as file:
+                    text = file.read(4 * MAX_CHARACTERS + 1).decode("utf-8-sig")
+            self.gathered.texts[path] = text
+            return text
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
             found = Finding(Mark(str(path), line), (), "this is not UTF-8; save the file as UTF-8")

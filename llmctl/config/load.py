@@ -26,7 +26,8 @@ class Loaded:
     """A configuration and where it came from.
 
     `tree` is what the files say, resolved, without defaults; `digest` is the policy digest; `sources` are the
-    files to watch; `secrets` are literal values for telemetry to redact; `warnings` are complete lines.
+    files to watch, and `texts` what stood in them; `secrets` are literal values for telemetry to redact; `warnings` are
+    complete lines.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class Loaded:
     secrets: frozenset[str] = field(repr=False)
     warnings: tuple[str, ...]
     marks: Mapping[KeyPath, Mark] = field(repr=False)
+    texts: Mapping[Path, str] = field(repr=False)
 
     def where(self, path: KeyPath) -> str:
         """`file:line` of a key, or of the closest thing above it that stands in a file."""
@@ -47,9 +49,12 @@ class Loaded:
         return str(Finding(nearest_mark(self.marks, path), path, message))
 
 
-def load(path: Path, env: Environment) -> Loaded:
-    """Read, resolve and check. Raises ConfigError with every finding at once."""
-    gathered = gather(path, env)
+def load(path: Path, env: Environment, kept: Mapping[Path, str] | None = None) -> Loaded:
+    """Read, resolve and check. Raises ConfigError with every finding at once.
+
+    `kept` are texts to take in place of what stands in those files now.
+    """
+    gathered = gather(path, env, dict(kept or {}))
     if gathered.root is None or not gathered.readable:
         raise ConfigError(ordered(gathered.findings), gathered.sources)
     resolved = resolve(gathered.root, env)
@@ -66,6 +71,7 @@ def load(path: Path, env: Environment) -> Loaded:
         secrets=secret_values(resolved.tree),
         warnings=tuple(ordered(_warnings(resolved))),
         marks=resolved.marks,
+        texts=gathered.texts,
     )
 
 

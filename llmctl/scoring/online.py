@@ -94,7 +94,7 @@ class OnlineScores:
         """Exchanges drawn and not scored, by reason."""
         return self._dropped
 
-    def counts(self, what: str) -> Mapping[str, float]:
+    def counts(self, what: str) -> dict[str, float]:
         """By `eval/metric`: how many `passed`, `failed` or were `unscored`, or the sum of their values (`value`)."""
         return {f"{name}/{metric}": n for name, one in self._evals.items() for metric, n in getattr(one, what).items()}
 

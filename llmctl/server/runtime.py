@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -26,6 +27,7 @@ from llmctl.net.pool import Pool
 from llmctl.server.admin import admin_app
 from llmctl.server.console.exchanges import Condition
 from llmctl.server.gauges import show, show_batches
+from llmctl.server.last_good import keep
 from llmctl.server.protocol import LimitsHolder
 from llmctl.server.serve import Process, limits_of, listen
 from llmctl.server.supervisor import Supervisor, WorkerPipes
@@ -50,6 +52,8 @@ class Settings:
     worker: WorkerPipes | None = None
     metrics_dir: Path | None = None
     env: Environment = field(default_factory=Environment.of_process)
+    failure: str | None = None
+    """Why the files cannot be served as they are now: what is served is what they said before."""
     conditions: Callable[[str], Condition] | None = None
     """Reads what the console is asked to search for."""
 
@@ -102,6 +106,9 @@ async def _serve(settings: Settings, loaded: Loaded, on_listening: Callable[[int
     sock = listen(loaded.config.server, reuse_port=settings.worker is not None)
     try:
         await live.start(loaded)
+        if settings.failure is not None:
+            live.failure = settings.failure
+            log.error("reload_failed", error=settings.failure, serving=loaded.digest)
         watchers = Watchers(
             live, runtime.sinks, runtime.clock, log, settings.metrics_dir, conditions=settings.conditions
         )
@@ -133,6 +140,7 @@ class _Runtime:
 
     def __init__(self, settings: Settings, loaded: Loaded) -> None:
         clock = self.clock = SystemClock()
+        self._shared = settings.metrics_dir
         self.random = Random()
         self.redactor = Redactor(loaded.secrets)
         self.log = make_logger(settings.log_format, self.redactor)
@@ -174,6 +182,9 @@ class _Runtime:
     def _apply(self, new: Loaded) -> None:
         self.redactor.learn(new.secrets)
         self.limits.limits = limits_of(new)
+        if self._shared is not None:
+            with suppress(OSError):  # a full disk; only a worker that dies while files are spoilt would miss it
+                keep(self._shared, new)
         self.sinks.configure(new)
 
     def _bug(self, request_id: str, error: BaseException) -> None:

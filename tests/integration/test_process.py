@@ -240,6 +240,24 @@ def test_workers_share_the_port_restart_and_sum_their_metrics(tmp_path: Path) ->
     assert len(read_records(served.records)) >= 40
 
 
+def test_a_worker_that_dies_while_the_file_is_bad_is_replaced_by_one_that_serves_as_before(tmp_path: Path) -> None:
+    with serve(FAST, tmp_path, ["--workers", "2"]) as served:
+        wait_until("the configuration is written down", lambda: _answers(served))
+        file = tmp_path / "gateway.yaml"
+        good = file.read_text()
+        file.write_text(good.replace("models:", "modles:"))
+        wait_until("the bad file is refused", lambda: len(served.events("reload_failed")) >= 2)
+        children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        wait_until("both are replaced", lambda: len(served.events("reload_failed")) >= 4)
+        wait_until("it answers", lambda: _answers(served))
+        assert "modles" in httpx.get(f"{served.url}/readyz").json()["reload_error"]
+        file.write_text(good.replace("small:", "large:"))
+        wait_until("the mended file is served", lambda: len(served.events("reloaded")) >= 2)
+        assert served.stop() == 0
+
+
 def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     with serve(FAST, tmp_path, ["--workers", "2"]) as served:
         children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
