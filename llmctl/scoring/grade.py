@@ -45,6 +45,7 @@ class _Entry:
     turned: bool
     scorer: Scorer
     options: ScorerOptions
+    judges_errors: bool
     texts: Mapping[str, "Template"]
 
 
@@ -85,6 +86,9 @@ class Grader:
 
 
 async def _scored(entry: _Entry, sample: Sample, output: Output) -> tuple[Scored, Cost]:
+    if output.error and not entry.judges_errors:
+        reason = f"there is no answer: {output.error}"
+        return Scored(entry.metric, entry.kind, None, None, entry.weight, reason=reason), UNPRICED
     try:
         options = _rendered(entry, sample) if entry.texts else entry.options
         found = await entry.scorer.score(sample, output, options)
@@ -189,10 +193,9 @@ def _entry(number: int, given: Assertion, tools: Tools, environment: SandboxedEn
     except (ValueError, OSError, TemplateError) as error:
         raise Wrong(number, "", f"{kind}: {error}") from None
     threshold = given.threshold if given.threshold is not None else made.threshold
-    name = given.name or given.kind
-    return _Entry(
-        name, given.kind, given.weight, threshold, given.threshold is not None, turned, scorer, options, texts
-    )
+    name, own = given.name or given.kind, given.threshold is not None
+    errors = bool(getattr(made, "judges_errors", False))
+    return _Entry(name, given.kind, given.weight, threshold, own, turned, scorer, options, errors, texts)
 
 
 def _refers(value: Any) -> bool:

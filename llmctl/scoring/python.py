@@ -1,0 +1,95 @@
+"""A function of the user's own."""
+
+import asyncio
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+from pydantic import Field
+
+from llmctl.scoring.base import Output, Sample, Score, ScorerOptions, Tools, Unscorable
+
+
+class PythonOptions(ScorerOptions):
+    """Which function, and what it is given beside."""
+
+    function: str = Field(
+        pattern=r"^[^:]+:[A-Za-z_][A-Za-z0-9_]*$", description="`file.py:name` in the suite's folder, or `module:name`."
+    )
+    config: dict[str, Any] = Field(default_factory=dict, description="Handed over as `config`.")
+    timeout: float = Field(10.0, gt=0, le=600, description="Seconds; the function is not stopped, but not waited for.")
+
+
+class Python:
+    """What `function(output: str, context: dict)` says: True or False, a number from 0 to 1, a Score, or a mapping.
+
+    `context` has `sample` (all columns), `expected`, `config`, `output` (all that is known of the answer). A mapping
+    has `score` (or `pass`), and may have `reason`. It runs in a thread, with the rights of this process.
+    """
+
+    Options: ClassVar[type[ScorerOptions]] = PythonOptions
+    rendered: ClassVar[frozenset[str]] = frozenset({"config"})
+    threshold: ClassVar[float] = 0.5
+
+    def __init__(self, options: ScorerOptions, tools: Tools) -> None:
+        """Imports the function. Raises ValueError."""
+        assert isinstance(options, PythonOptions)
+        self._name = options.function
+        self._function = _function(options.function, tools.folder)
+
+    async def score(self, sample: Sample, output: Output, options: ScorerOptions) -> Score:
+        """Raises Unscorable where the function raises, takes too long, or returns something else."""
+        assert isinstance(options, PythonOptions)
+        context = {
+            "sample": {"id": sample.id, **sample.columns},
+            "expected": sample.expected,
+            "config": options.config,
+            "output": msgspec.to_builtins(output),
+        }
+        try:
+            said = await asyncio.wait_for(asyncio.to_thread(self._function, output.text, context), options.timeout)
+            if inspect.isawaitable(said):
+                said = await asyncio.wait_for(said, options.timeout)
+        except TimeoutError:
+            raise Unscorable(f"{self._name} took more than {options.timeout:g} s") from None
+        except Exception as error:  # the user's code: whatever it raises is told, and stops nothing
+            raise Unscorable(f"{self._name} raised {type(error).__name__}: {error}") from None
+        return self._read(said)
+
+    def _read(self, said: Any) -> Score:
+        reason = ""
+        if isinstance(said, Score):
+            return said
+        if isinstance(said, Mapping):
+            reason = str(said.get("reason", ""))
+            said = said.get("score", said.get("pass"))
+        if not isinstance(said, bool | int | float) or not 0 <= said <= 1:
+            raise Unscorable(f"{self._name} returned {said!r}; give True, False, or a number from 0 to 1"[:200])
+        return Score(float(said), reason=reason)
+
+
+def _function(place: str, folder: Path) -> Callable[[str, dict[str, Any]], Any]:
+    module, _, name = place.rpartition(":")
+    try:
+        found = getattr(_file(folder / module) if module.endswith(".py") else importlib.import_module(module), name)
+    except AttributeError:
+        raise ValueError(f"function: {module} has no {name}") from None
+    except Exception as error:  # a module of the user's can raise anything
+        raise ValueError(f"function: {module} cannot be imported: {type(error).__name__}: {error}") from None
+    if not callable(found):
+        raise ValueError(f"function: {name} in {module} is no function")
+    function: Callable[[str, dict[str, Any]], Any] = found
+    return function
+
+
+def _file(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
