@@ -43,9 +43,10 @@ def _same(value: Any, text: str, options: EqualsOptions) -> bool:
             return bool(encode(decode(text)) == encode(value))
         except UNDECODABLE:
             return text.strip() == str(value)
+    wanted: str = value
     if options.strip:
-        value, text = value.strip(), text.strip()
-    return value.casefold() == text.casefold() if options.ignore_case else value == text
+        wanted, text = wanted.strip(), text.strip()
+    return wanted.casefold() == text.casefold() if options.ignore_case else wanted == text
 
 
 def _short(value: Any) -> str:

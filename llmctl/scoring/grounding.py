@@ -12,7 +12,7 @@ class GroundingOptions(ScorerOptions):
 
 
 class Grounding:
-    """Support of the least supported sentence, 0 to 1, by the model of the guard `hallucination`: docs/guardrails.md."""
+    """Support of the least supported sentence, 0 to 1, by the model of guard `hallucination`: docs/guardrails.md."""
 
     Options: ClassVar[type[ScorerOptions]] = GroundingOptions
     rendered: ClassVar[frozenset[str]] = frozenset()
