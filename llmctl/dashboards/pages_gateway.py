@@ -14,7 +14,7 @@ def gateway(scope: Scope) -> Dashboard:
         uid="llmctl-gateway",
         title="llmctl / Gateway",
         description="The gateway itself: its processes, its records, its configuration, who heard of its alerts.",
-        rows=(_told(scope), _process(scope), _records(scope), _more(scope), _alerts(scope)),
+        rows=(_told(scope), _process(scope), _records(scope), _more(scope), _scores(scope), _alerts(scope)),
         variables=scope.variables(),
         annotations=(scope.reloads(),),
     )
@@ -127,6 +127,24 @@ def _more(scope: Scope) -> Row:
             graph(
                 "Requests of batches", "Of running ones.", "short", Query(requests, "{{state}}"), width=6, stack=True
             ),
+        ),
+    )
+
+
+def _scores(scope: Scope) -> Row:
+    """Of gateways that score live answers."""
+    value, dropped = scope.rate("llmctl_online_value_total", by="metric"), "llmctl_online_dropped_total"
+    passed = scope.rate("llmctl_online_passed_total", by="metric")
+    failed = scope.rate("llmctl_online_failed_total", by="metric")
+    unscored = scope.rate("llmctl_online_unscored_total", by="metric")
+    counts = [Query(passed, "{{metric}}"), Query(unscored, "not scored: {{metric}}")]
+    mean = Query(f"{value} / (({passed} + {failed}) > 0)", "{{metric}}")
+    return Row(
+        "Scores of live answers",
+        (
+            graph("Mean score", "Of a sample, by eval and metric: 0 to 1.", "percentunit", mean, most=1),
+            graph("Answers that passed, and that could not be scored", "A second.", "short", *counts),
+            graph("Not scored", "Drawn, and dropped.", "short", Query(scope.rate(dropped, by="reason"), "{{reason}}")),
         ),
     )
 

@@ -41,6 +41,7 @@ CONFIG = """
     prices: {models: {small: {input: 0.15, output: 0.6}, large: {input: 2, output: 8}, bad: {input: 1, output: 1}}}
     records: {dir: records}
     batches: {dir: batches}
+    evals: {polite: {sample: 1, per_minute: 6000, scorers: [{kind: not-refusal}, {kind: words, most: 500}]}}
     alerts: {slos: slo.yaml, every: 1s, state: alerts}
     telemetry: {request_log: requests.jsonl, otlp: {endpoint: "http://127.0.0.1:9", sample: 1}}
 """
