@@ -113,6 +113,13 @@ def _build(loaded: Loaded) -> None:
     from llmctl.gateway.build import check as check_build
 
     check_build(loaded)
+    if loaded.config.evals:
+        from random import Random
+
+        from llmctl.clock import SystemClock
+        from llmctl.server.scores import Asking, online_scores
+
+        online_scores(loaded, Asking(SystemClock(), Random()), Random(), SystemClock(), lambda _: None)
 
 
 def _line(difference: Difference) -> str:

@@ -28,11 +28,9 @@ guardrails: {preset: none}
 """
 
 
-def scores(config: Loaded, warned: list[str] | None = None) -> OnlineScores | None:
-    clock = SystemClock()
-    return online_scores(
-        config, Asking(clock, Random(0)), Random(0), clock, (warned if warned is not None else []).append
-    )
+def scores(config: Loaded) -> OnlineScores | None:
+    clock, warned = SystemClock(), list[str]()
+    return online_scores(config, Asking(clock, Random(0)), Random(0), clock, warned.append)
 
 
 async def until(done: Callable[[], object]) -> None:
@@ -81,7 +79,7 @@ def test_mistakes_have_their_place(evals: str, said: str, tmp_path: Path) -> Non
 
 def test_what_is_not_kept_cannot_be_scored(tmp_path: Path) -> None:
     text = CONFIG + "records: {content: none}\nevals: {a: {scorers: [{kind: words}]}}\n"
-    with pytest.raises(ConfigError, match="records.content: redacted"):
+    with pytest.raises(ConfigError, match=r"records\.content: redacted"):
         scores(loaded(text, tmp_path))
 
 
