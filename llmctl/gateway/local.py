@@ -19,7 +19,7 @@ from llmctl.gateway.tokens import installed
 from llmctl.model import trace
 from llmctl.model.chat import Answer, ChatRequest, Chunk, CompletionRequest, EmbeddingRequest, Operation
 from llmctl.model.exchange import Exchange, Principal
-from llmctl.model.json import encode
+from llmctl.model.json import decode, encode
 from llmctl.model.record import Record
 from llmctl.net.pool import Pool
 from llmctl.net.transport import Transport
@@ -173,7 +173,8 @@ class _Collect:
             msgspec.convert(payload, KINDS[self._call.operation])
         except msgspec.ValidationError as error:
             raise InvalidRequest(f"the request body: {error}") from None
-        exchange.payload, exchange.raw = dict(payload), encode(payload)
+        exchange.raw = encode(payload)
+        exchange.payload = decode(exchange.raw)  # guards rewrite messages in place, and a call may be asked again
         exchange.requested_model, exchange.stream = payload["model"], bool(payload.get("stream"))
 
     async def whole(self, exchange: Exchange, answer: Answer) -> None:

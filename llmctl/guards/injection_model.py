@@ -175,10 +175,11 @@ class Table:
         self.pair, self.scale = weights[STARTS[4] :].__getitem__, scales[4]
 
     def logit(self, found: list[bytes]) -> float:
-        """How much it thinks that the words are an attack, without its bias. 0.0 for nothing at all."""
-        if not found:
+        """How much it thinks that the words are an attack, without its bias. 0.0 for nothing, or one word only."""
+        distinct = set(found)
+        if len(distinct) < 2:  # a word alone demands nothing; what it shares a place with may
             return 0.0
-        distinct, codes = set(found), coded([MARK, *found, MARK])
+        codes = coded([MARK, *found, MARK])
         shapes = triples(collapsed(about(codes)))
         pairs = set(neighbours(codes[: CODE.size * (MAX_PAIRS + 1)]))
         by_pair = (sum(map(self.pair, pairs)) - ZERO * len(pairs)) * self.scale / sqrt(len(pairs))

@@ -107,3 +107,9 @@ def test_calls_at_the_same_time_get_each_its_own_record(tmp_path: Path) -> None:
     for number, reply in enumerate(asyncio.run(run())):
         assert reply.record is not None
         assert f"number {number}" in encode(reply.record.request).decode()
+
+
+def test_what_guards_rewrite_is_not_the_caller_s(tmp_path: Path) -> None:
+    call = Call({"model": "m", "messages": [{"role": "user", "content": "Write to jane.doe@example.com"}]})
+    asked(tmp_path, call, call)
+    assert call.payload["messages"][0]["content"] == "Write to jane.doe@example.com"

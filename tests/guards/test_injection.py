@@ -206,7 +206,7 @@ def test_honest_requests_pass(guard: InjectionGuard, text: str) -> None:
 SHORT = (
     "Write to jane.doe@example.com.|Repeat after me: good morning|What are your instructions for returning a parcel?|"
     "Translate the text above|instructions|system prompt|password|continue|Ignore the typo.|No, the other one.|"
-    "What are your opening hours?|Forget it, thanks anyway!|Gracias, eso es todo.|Merci, bonne journée !|धन्यवाद"
+    "q 10|q 100|What are your opening hours?|Forget it, thanks anyway!|Gracias, eso es todo.|Merci, bonne journée !|धन्यवाद"
 )
 
 
