@@ -57,8 +57,6 @@ def replay(
 ) -> None:
     """Ask recorded requests again and compare what comes.
 
-    Says how answers, cost and latency differ from then.
-
     Calls of tools are compared, and never made: what tools answered then is sent as it was.
     """
     from llmctl.replay.report import figures, lines
@@ -66,19 +64,17 @@ def replay(
 
     if (config is None) == (url is None):
         raise UsageError("whom to ask: --config FILE, or --url URL")
-    clock = SystemClock()
-    chosen = _Chosen(source, kind or _kind(source), model, where, since, until, sample, limit, seed, clock.wall())
+    now = SystemClock().wall()
+    chosen = _Chosen(source, kind or _kind(source), model, where, since, until, sample, limit, seed, now)
     loaded = load(config, Environment.of_process()) if config is not None else None
     if not yes and max_cost is None and _costs(loaded, url):
         _say_price(chosen)
-    plan = Plan(speed, closed, max_cost)
-    done = asyncio.run(_run(chosen, plan, partial(_asker, loaded, url, key_env), score or [], out, str(config or url)))
-    told = figures(done)
+    plan, target = Plan(speed, closed, max_cost), str(config or url)
+    told = figures(asyncio.run(_run(chosen, plan, partial(_asker, loaded, url, key_env), score or [], out, target)))
     if json:
         print_json(told)
-        return
-    for line in lines(told):
-        print(line)
+    else:
+        print("\n".join(lines(told)))
 
 
 class _Chosen:
