@@ -92,7 +92,7 @@ def others(folder: Path, redactor: Redactor, typical: Record) -> dict[str, Any]:
     lines = request_log(TelemetryConfig(request_log=str(folder / "requests.log")), redactor, clock, print)
     assert lines is not None
     never, always = (
-        SpanSink(Nowhere(), Sampler(share, 10.0, 1_000_000, clock), redactor, clock, print, where="nowhere", interval=0.01)
+        SpanSink(Nowhere(), Sampler(share, 10.0, 10**6, clock), redactor, clock, print, where="nowhere", interval=0.01)
         for share in (0.0, 1.0)
     )
     found: dict[str, Any] = {

@@ -25,6 +25,7 @@ COVERED_BY = {
     "llmctl/net/transport.py": "tests/net/test_pool.py",
     "llmctl/providers/base.py": "tests/providers/test_contract.py",
     "llmctl/routing/base.py": "tests/routing/test_contract.py",
+    "llmctl/scoring/base.py": "tests/scoring/test_contract.py",
     "llmctl/server/dialect.py": "tests/server/test_openai.py",
     "llmctl/server/runtime.py": "tests/integration/test_process.py",
     "llmctl/telemetry/segments.py": "tests/telemetry/test_store.py",

@@ -81,14 +81,16 @@ class SuiteConfig(Section):
     variants: dict[Name, VariantConfig] = Field(
         default_factory=dict, description="Default: every target with every prompt, named TARGET or TARGET-PROMPT."
     )
-    scorers: list[Assertion] = Field(min_length=1)
+    scorers: list[Assertion] = Field(
+        default_factory=list, description="What an answer is worth; may be left out where recorded answers have scores."
+    )
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     seed: int = 0
-    threshold: float = Field(
-        0.5,
+    threshold: float | None = Field(
+        None,
         ge=0,
         le=1,
-        description="An item passes from this score on, and where no scorer with a threshold of its own failed.",
+        description="An item passes from this score on. Default: where all that have a weight pass.",
     )
     budget: BudgetConfig = BudgetConfig()
     run: RunConfig = RunConfig()

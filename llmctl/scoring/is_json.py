@@ -37,7 +37,7 @@ class IsJson:
         """Never unscorable."""
         try:
             fault = self._fault(decode(output.text))
-        except UNDECODABLE as error:
+        except (*UNDECODABLE, UnicodeEncodeError) as error:
             fault = f"is no JSON: {error}"
         return Score(float(fault is None), reason=(fault or "")[:200])
 
@@ -64,7 +64,7 @@ def _found(text: str) -> list[Any]:
     for inner in _FENCE.findall(text):
         try:
             found.append(decode(inner))
-        except UNDECODABLE:
+        except (*UNDECODABLE, UnicodeEncodeError):
             continue
     at = tried = 0
     while tried < MOST_BEGINNINGS and (at := _begin(text, at)) >= 0:
@@ -75,7 +75,7 @@ def _found(text: str) -> list[Any]:
         try:
             found.append(decode(text[at : at + length]))
             at += length
-        except UNDECODABLE:
+        except (*UNDECODABLE, UnicodeEncodeError):
             at += 1
     return found
 

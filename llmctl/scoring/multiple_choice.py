@@ -7,7 +7,7 @@ from pydantic import Field
 
 from llmctl.scoring.base import Output, Sample, Score, ScorerOptions, Tools, Unscorable
 
-_BARE = re.compile(r"\s*[(\[*_`]*([A-Z])(?:[)\]*_`.:,]|\s|$)")
+_BARE = re.compile(r"\s*[(\[*_`]*([A-Z])(?:[)\]*_`.:,]|\s*$|\s*\n)")
 _SAID = re.compile(
     r"(?:answer|choice|option|choose|pick|select)(?:\s+(?:is|would be|should be))?\s*[:=]?\s*[(\[*_`\"']*([A-Z])"
     r"(?![A-Za-z'])",

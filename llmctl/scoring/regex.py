@@ -35,7 +35,8 @@ class Regex:
             pattern = self._compiled or _compiled(options)
         except ValueError as error:
             raise Unscorable(str(error)) from None
-        found = pattern.fullmatch(output.text) if options.whole else pattern.search(output.text)
+        text = output.text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text to RE2
+        found = pattern.fullmatch(text) if options.whole else pattern.search(text)
         return Score(float(found is not None), reason="" if found else f"does not match {options.value!r}"[:200])
 
 

@@ -37,6 +37,10 @@ TABLE: dict[str, str] = {
     "latency": "spent:Latency",
     "ttft": "spent:Ttft",
     "cost": "spent:Cost",
+    "llm-rubric": "llm_rubric:LlmRubric",
+    "pairwise": "pairwise:Pairwise",
+    "factuality": "factuality:Factuality",
+    "edits": "edits:Edits",
 }
 """`module:Class` within llmctl.scoring, by kind."""
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 JUDGE_WITHIN = 60.0
 EVALS = Principal("evals", "evals")
+JUDGES = frozenset({"llm-rubric", "pairwise", "factuality"})
 
 
 class Asking:
@@ -92,10 +93,12 @@ def online_scores(
     tools = Tools(loaded.path.parent, random, asking.ask, embed)
     graders, trouble = {}, []
     for name, config in loaded.config.evals.items():
-        if config.judge is not None and config.judge not in loaded.config.models:
-            trouble.append(loaded.finding(("evals", name, "judge"), f"no model {config.judge!r} is configured"))
+        given = [_judged(one, config.judge) for one in config.scorers]
+        judges = {config.judge} | {str(one.get("judge", "judge")) for one in given if _asks(one)}
+        unknown = sorted(judges - {None, *loaded.config.models}, key=str)
+        trouble += [loaded.finding(("evals", name, "judge"), f"no model {judge!r} is configured") for judge in unknown]
         try:
-            listed = [Assertion.model_validate(_judged(one, config.judge)) for one in config.scorers]
+            listed = [Assertion.model_validate(one) for one in given]
             graders[name] = (config, Grader(listed, tools))
         except Wrong as error:
             path: KeyPath = ("evals", name, "scorers", error.index, *([error.key] if error.key else []))
@@ -109,7 +112,10 @@ def online_scores(
     return OnlineScores(graders, random, clock, warn)
 
 
+def _asks(given: Mapping[str, Any]) -> bool:
+    return str(given.get("kind", "")).removeprefix("not-") in JUDGES
+
+
 def _judged(given: Mapping[str, Any], judge: str | None) -> dict[str, Any]:
-    """With the eval's judge where the scorer names none: those that ask one take `model`."""
-    asks = str(given.get("kind", "")).removeprefix("not-") in ("llm-rubric", "pairwise", "factuality")
-    return {"model": judge, **given} if asks and judge is not None else dict(given)
+    """With the eval's judge where the scorer names none."""
+    return {"judge": judge, **given} if judge is not None and _asks(given) else dict(given)

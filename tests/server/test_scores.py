@@ -68,6 +68,7 @@ async def test_answers_are_scored(tmp_path: Path) -> None:
         ("a: {scorers: [{kind: words, mosst: 1}]}", "evals.a.scorers[0].mosst"),
         ("a: {judge: nobody, scorers: [{kind: words}]}", "no model 'nobody' is configured"),
         ("a: {scorers: [{name: words}]}", "evals.a.scorers"),
+        ("a: {scorers: [{kind: factuality, judge: x}]}", "no model 'x' is configured"),
     ],
 )
 def test_mistakes_have_their_place(evals: str, said: str, tmp_path: Path) -> None:

@@ -1,165 +1,180 @@
-"""Where a suite's items come from: one file per kind of dataset, read line by line.
+"""What a dataset is: rows of a file, as items of a suite.
 
-To add one: a new file with an `Options` model and a `read`, and a line in `datasets/__init__.py`.
+To add one: a new file with an `Options` model and a class with the methods of `Dataset`, and a line in `TABLE`.
 """
 
-import gzip
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, ClassVar, NamedTuple, Protocol, TextIO
+from typing import Any, ClassVar, NamedTuple, Protocol
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from llmctl.config.explain import nearest
+from llmctl.config.finding import KeyPath
 from llmctl.config.section import Section
-from llmctl.errors import UsageError
+from llmctl.errors import ConfigError
 from llmctl.model.json import JsonObject
 from llmctl.scoring.base import Assertion, Sample
 
+TABLE: dict[str, str] = {
+    "inline": "inline:Inline",
+    "jsonl": "jsonl:Jsonl",
+    "csv": "csv:Csv",
+    "promptfoo": "promptfoo:Promptfoo",
+    "openai_evals": "openai_evals:OpenAIEvals",
+    "records": "records:Records",
+}
+"""`module:Class` within llmctl.evals.datasets, by kind. Imported when one is asked for."""
+Scalar = str | int | float | bool | None
+At = Callable[[KeyPath], str]
+"""Where a key of the suite's `dataset` stands, as `file:line: dataset.key: `."""
+
+
+class DatasetOptions(Section):
+    """What every kind takes: which columns mean something, and which items are taken. Prompts may use all columns.
+
+    Items are chosen in this order: `where`, `shuffle`, `sample`, `limit`.
+    """
+
+    id: str = Field("id", description="Column with the item's id; items without are numbered from 0.")
+    expected: str = Field("expected", description="Column with the reference answer.")
+    cluster: str = Field("cluster", description="Column that items of one cluster share.")
+    context: str = Field("context", description="Column with a passage, or a list of them.")
+    messages: str = Field("messages", description="Column with the item's own messages.")
+    tools: str = Field("tools", description="Column with the tools that its request offers.")
+    assertions: str = Field("assertions", description="Column with the item's own scorers, as a suite lists them.")
+    where: dict[str, Scalar | list[Scalar]] = Field(
+        default_factory=dict, description="Only items whose columns have these values, or one of them."
+    )
+    shuffle: bool = Field(False, description="In an order that `seed` decides.")
+    sample: int | None = Field(None, ge=1, description="So many, drawn at random by `seed`, in the dataset's order.")
+    limit: int | None = Field(None, ge=1, description="The first so many.")
+    seed: int = 0
+
+
+class Row(NamedTuple):
+    """A line of a dataset. `where` says where it stands, `file:line`; `assertions` are its own scorers."""
+
+    where: str
+    columns: Mapping[str, Any]
+    assertions: tuple[Assertion, ...] = ()
+
 
 class Item(NamedTuple):
-    """An item: the sample, scorers for it alone, and the messages it brings itself (none: a prompt makes them)."""
+    """An item. `assertions` count beside the suite's; `messages` and `tools` are its own request, if it has one."""
 
     sample: Sample
     assertions: tuple[Assertion, ...] = ()
-    messages: tuple[JsonObject, ...] = ()
-
-
-class Columns(Section):
-    """Which column is what; every column can be referred to by prompts and options whatever it is."""
-
-    id: str | None = Field(None, description="Default: a column `id`, or else the row's number.")
-    expected: str | None = Field(None, description="Reference answer. Default: a column `expected`, if there is one.")
-    context: str | None = Field(None, description="Passages an answer may rest on: a text or a list of texts.")
-    cluster: str | None = Field(None, description="Rows with the same value belong together: one document, one talk.")
-    messages: str | None = Field(None, description="The request's messages. Default: a column `messages`.")
-    limit: int | None = Field(None, ge=1, description="Items at most: the first, or with `sample` drawn ones.")
-    sample: bool = Field(False, description="Draw `limit` items by the suite's seed instead of taking the first.")
+    messages: Sequence[JsonObject] = ()
+    tools: Sequence[JsonObject] = ()
 
 
 class Dataset(Protocol):
-    """A configured dataset."""
+    """A kind of dataset."""
 
-    Options: ClassVar[type[Columns]]
+    Options: ClassVar[type[DatasetOptions]]
 
-    def __init__(self, options: Columns, folder: Path) -> None:
-        """Relative paths are from `folder`."""
-
-    def rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """(where it stands, columns) of each row. Raises UsageError, `file:line: what`."""
-        ...
-
-    def item(self, where: str, number: int, row: Mapping[str, Any]) -> Item:
-        """A row as an item. Raises UsageError."""
+    def rows(self, options: DatasetOptions, folder: Path, at: At) -> Iterator[Row]:
+        """Rows in the file's order; paths are from `folder`, the suite's. Raises ConfigError, UsageError."""
         ...
 
 
-class Table:
-    """What datasets of rows with columns have in common."""
-
-    Options: ClassVar[type[Columns]] = Columns
-
-    def __init__(self, options: Columns, folder: Path) -> None:
-        self.options = options
-        self.folder = folder
-
-    def item(self, where: str, number: int, row: Mapping[str, Any]) -> Item:
-        """By the options' columns."""
-        options = self.options
-        ident = row.get(options.id or "id")
-        if options.id is not None and ident is None:
-            raise UsageError(f"{where}: there is no column {options.id!r}; there are {', '.join(map(str, row))}")
-        messages = row.get(options.messages or "messages")
-        sample = Sample(
-            str(number if ident is None else ident),
-            dict(row),
-            self._column(where, row, options.expected, "expected"),
-            passages(self._column(where, row, options.context, "context")),
-            str(self._column(where, row, options.cluster, None) or ""),
-        )
-        return Item(sample, (), messages_of(where, messages) if messages is not None else ())
-
-    def _column(self, where: str, row: Mapping[str, Any], named: str | None, usual: str | None) -> Any:
-        if named is not None and named not in row:
-            raise UsageError(f"{where}: there is no column {named!r}; there are {', '.join(map(str, row))}")
-        return row.get(named or usual or "")
+def dataset(kind: str) -> Dataset:
+    """The kind of that name. Raises ValueError."""
+    place = TABLE.get(kind)
+    if place is None:
+        raise ValueError(f"no such kind of dataset{nearest(kind, list(TABLE))}")
+    module, _, name = place.partition(":")
+    made: Dataset = getattr(importlib.import_module(f"llmctl.evals.datasets.{module}"), name)()
+    return made
 
 
-def items(dataset: Dataset, options: Columns, seed: int) -> Iterator[Item]:
-    """The dataset's items. Raises UsageError, also for an id that is there twice."""
-    seen: dict[str, str] = {}
-    every = _drawn(dataset, options, seed) if options.sample else _first(dataset.rows(), options.limit)
-    for number, where, row in every:
-        item = dataset.item(where, number, row)
-        if before := seen.get(item.sample.id):
-            raise UsageError(f"{where}: the id {item.sample.id!r} is that of {before} too; ids name items")
-        seen[item.sample.id] = where
-        yield item
+def nowhere(path: KeyPath) -> str:
+    """For datasets that stand in no file."""
+    return f"dataset.{'.'.join(map(str, path))}: "
 
 
-def _first(rows: Iterable[tuple[str, Mapping[str, Any]]], limit: int | None) -> Iterator[tuple[int, str, Any]]:
-    for number, (where, row) in enumerate(rows):
-        if limit is not None and number >= limit:
-            return
-        yield number, where, row
+def open_dataset(kind: Dataset, options: DatasetOptions, folder: Path, at: At = nowhere) -> Iterator[Item]:
+    """The chosen items. Raises ConfigError, UsageError naming the file and line, also for an id that is there twice.
+
+    One after the other where nothing is shuffled or sampled.
+    """
+    items = _items(kind.rows(options, folder, at), options)
+    chosen = (item for item in items if _fits(item.sample.columns, options.where))
+    return _first(_drawn(chosen, options), options.limit)
 
 
-def _drawn(dataset: Dataset, options: Columns, seed: int) -> Iterator[tuple[int, str, Any]]:
-    """`limit` rows in their order, each as likely as any: the file is read twice and never held."""
-    count = sum(1 for _ in dataset.rows())
-    chosen = frozenset(Random(seed).sample(range(count), min(count, options.limit or count)))
-    for number, (where, row) in enumerate(dataset.rows()):
-        if number in chosen:
-            yield number, where, row
-
-
-def messages_of(where: str, value: Any) -> tuple[JsonObject, ...]:
-    """A request's messages: a list, the JSON of one, or a text, which is one user message. Raises UsageError."""
-    if isinstance(value, str):
-        try:
-            found = json.loads(value)
-        except ValueError:
-            return ({"role": "user", "content": value},)
-        value = found if isinstance(found, list) else [{"role": "user", "content": value}]
-    if not isinstance(value, list) or not all(isinstance(one, dict) and "role" in one for one in value) or not value:
-        raise UsageError(f"{where}: messages are a list of {{role, content}}")
-    return tuple(value)
-
-
-def passages(value: Any) -> tuple[str, ...]:
-    """Texts that an answer may rest on."""
-    if value is None or value == "":
+def assertions_of(raw: Any, where: str) -> tuple[Assertion, ...]:
+    """Scorers as a column lists them. Raises ConfigError."""
+    if raw is None:
         return ()
-    return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[TextIO]:
-    """A file's text, gzipped or not. Raises UsageError for what cannot be read."""
+    if not isinstance(raw, list):
+        raise ConfigError([f"{where}: an item's scorers must be a list, as in a suite's `scorers`"])
     try:
-        with path.open("rb") as file:
-            zipped = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rt", encoding="utf-8-sig") if zipped else path.open(encoding="utf-8-sig") as text:
-            yield text
-    except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such file") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise UsageError(f"{path}: cannot be read: {said}") from None
+        return tuple(Assertion.model_validate(one) for one in raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError([f"{where}: a scorer of the item: {key}: {first['msg']}"]) from None
 
 
-def json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(where, object) of each line that is not blank. Raises UsageError."""
-    with opened(path) as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                raise UsageError(f"{path}:{number}: is not JSON") from None
-            if not isinstance(row, dict):
-                raise UsageError(f"{path}:{number}: is not an object")
-            yield f"{path}:{number}", row
+def _items(rows: Iterable[Row], options: DatasetOptions) -> Iterator[Item]:
+    seen: dict[str, str] = {}
+    for number, row in enumerate(rows):
+        columns = row.columns
+        sample = _sample(number, columns, options)
+        if (before := seen.get(sample.id)) is not None:
+            raise ConfigError(
+                [f"{row.where}: the id {sample.id!r} is in {before} already; results are kept by it, so make it unique"]
+            )
+        seen[sample.id] = row.where
+        own = (*row.assertions, *assertions_of(columns.get(options.assertions), row.where))
+        yield Item(sample, own, _objects(columns, options.messages, row), _objects(columns, options.tools, row))
+
+
+def _sample(number: int, columns: Mapping[str, Any], options: DatasetOptions) -> Sample:
+    ident, context, cluster = (columns.get(name) for name in (options.id, options.context, options.cluster))
+    passages = tuple(map(str, context)) if isinstance(context, list) else (str(context),) if context else ()
+    return Sample(
+        str(number) if ident is None else str(ident),
+        {name: value for name, value in columns.items() if name != options.assertions},
+        columns.get(options.expected),
+        passages,
+        "" if cluster is None else str(cluster),
+    )
+
+
+def _objects(columns: Mapping[str, Any], name: str, row: Row) -> Sequence[JsonObject]:
+    found = columns.get(name)
+    if not isinstance(found, list):
+        return ()
+    if not all(isinstance(one, dict) for one in found):
+        raise ConfigError([f"{row.where}: column {name!r} must be a list of objects; set `{name}:` to another column"])
+    return found
+
+
+def _fits(columns: Mapping[str, Any], where: Mapping[str, Scalar | list[Scalar]]) -> bool:
+    return all(
+        columns.get(name) in wanted if isinstance(wanted, list) else columns.get(name) == wanted
+        for name, wanted in where.items()
+    )
+
+
+def _drawn(items: Iterator[Item], options: DatasetOptions) -> Iterator[Item]:
+    if not options.shuffle and options.sample is None:
+        return items
+    random, found = Random(options.seed), list(items)
+    if options.shuffle:
+        random.shuffle(found)
+    if options.sample is not None and options.sample < len(found):
+        found = [found[at] for at in sorted(random.sample(range(len(found)), options.sample))]
+    return iter(found)
+
+
+def _first(items: Iterator[Item], limit: int | None) -> Iterator[Item]:
+    for number, item in enumerate(items, 1):
+        yield item
+        if number == limit:
+            return

@@ -1,99 +1,85 @@
-"""Comma-separated tables, with promptfoo's columns: `__expected`, `__expected1`, `__metric`, `__threshold`."""
+"""Items in CSV, with promptfoo's columns: `__expected` is what is asserted of the answer to that line.
 
-import csv
+Source: promptfoo's documentation, https://www.promptfoo.dev/docs/configuration/test-cases
+"""
+
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from llmctl.errors import UsageError
-from llmctl.evals.datasets.base import Columns, Item, Table, opened
+from llmctl.errors import ConfigError
+from llmctl.evals.datasets.base import At, DatasetOptions, Row
+from llmctl.evals.datasets.lines import FileOptions, csv_rows, joined
+from llmctl.evals.promptfoo_assertions import Unsupported, assertions, from_text
 from llmctl.scoring.base import Assertion
 
-_EXPECTED = re.compile(r"__expected\d*")
-_KIND = re.compile(
-    r"(?P<not>not-)?(?P<kind>[a-z][a-z-]*)(?:\((?P<number>[0-9.]+)\))?(?:\s*:\s*(?P<value>.*))?", re.DOTALL
-)
-KINDS = {
-    "equals": "equals", "contains": "contains", "icontains": "icontains", "contains-any": "contains-any",
-    "contains-all": "contains-all", "icontains-any": "icontains-any", "icontains-all": "icontains-all",
-    "starts-with": "starts-with", "regex": "regex", "is-json": "is-json", "contains-json": "contains-json",
-    "levenshtein": "levenshtein", "bleu": "bleu", "similar": "embedding", "llm-rubric": "llm-rubric",
-    "grade": "llm-rubric", "factuality": "factuality", "is-refusal": "refusal", "cost": "cost", "latency": "latency",
-}  # fmt: skip
-"""Ours by promptfoo's name."""
-BARE = frozenset({"is-json", "contains-json", "refusal", "cost", "latency"})
+_EXPECTED = re.compile(r"__expected(\d*)")
+_CONFIG = re.compile(r"__config:__expected(\d*):(threshold|weight|metric)")
+_KNOWN = frozenset({"__prefix", "__suffix", "__description", "__metric"})
 
 
-class CsvOptions(Columns):
-    """File and columns."""
+class CsvOptions(FileOptions):
+    """Files of CSV with a first line of names. All values are text."""
 
-    path: str = Field(description="Relative to the suite; gzipped or not.")
-    delimiter: str = Field(",", min_length=1, max_length=1)
+    delimiter: str = Field(",", min_length=1, max_length=1, description="Between fields.")
 
 
-class Csv(Table):
-    """A row an item; the first line names the columns."""
+class Csv:
+    """Rows are the records. `__expected`, `__expected1` … and `__metric` become the item's own scorers.
 
-    Options: ClassVar[type[Columns]] = CsvOptions
+    `__prefix`, `__suffix` and `__description` are columns `prefix`, `suffix`, `description`, for prompts to use. Other
+    columns with two underscores are refused: nothing that a line asks for is passed over.
+    """
 
-    def __init__(self, options: Columns, folder: Path) -> None:
+    Options: ClassVar[type[DatasetOptions]] = CsvOptions
+
+    def rows(self, options: DatasetOptions, folder: Path, at: At) -> Iterator[Row]:
+        """In the files' order. Raises ConfigError, UsageError."""
         assert isinstance(options, CsvOptions)
-        super().__init__(options, folder)
-        self._path, self._delimiter = folder / options.path, options.delimiter
-
-    def rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Raises UsageError."""
-        with opened(self._path) as text:
-            reader = csv.DictReader(text, delimiter=self._delimiter, strict=True)
-            try:
-                for row in reader:
-                    where = f"{self._path}:{reader.line_num}"
-                    if None in row or None in row.values():
-                        raise UsageError(f"{where}: has not as many columns as the first line")
-                    yield where, row
-            except csv.Error as error:
-                raise UsageError(f"{self._path}:{reader.line_num}: {error}") from None
-
-    def item(self, where: str, number: int, row: Mapping[str, Any]) -> Item:
-        """With the row's own expectations. Raises UsageError for one that we do not know."""
-        plain = {name: value for name, value in row.items() if not name.startswith("__")}
-        item = super().item(where, number, plain)
-        metric, threshold = row.get("__metric", ""), row.get("__threshold", "")
-        told = [row[name].strip() for name in sorted(row) if _EXPECTED.fullmatch(name)]
-        return item._replace(assertions=tuple(expectation(where, one, metric, threshold) for one in told if one))
+        rows = chain.from_iterable(csv_rows(path, options.delimiter) for path in options.paths(folder))
+        return joined((_read(row, options) for row in rows), options, folder)
 
 
-def expectation(where: str, text: str, metric: str, threshold: str) -> Assertion:
-    """The scorer of an `__expected` cell. Raises UsageError for one that we do not know."""
-    match = _KIND.fullmatch(text)
-    kind = KINDS.get(match["kind"]) if match is not None else None
-    if match is None or (kind is None and match["value"] is None):
-        return _made(where, "equals", {"value": text}, metric, threshold)  # a text without a kind before it
-    if kind is None:
-        known = ", ".join(KINDS)
-        raise UsageError(f"{where}: __expected: there is no scorer for {match['kind']!r}; there are {known}")
-    if match["value"] is None and kind not in BARE:
-        return _made(where, "equals", {"value": text}, metric, threshold)
-    options: dict[str, Any] = {} if match["value"] is None or kind in BARE else {_value_of(kind): match["value"]}
-    if kind == "cost":
-        options = {"usd": float(match["number"] or match["value"] or 0)}
-    elif kind == "latency":
-        options = {"seconds": float(match["number"] or match["value"] or 0) / 1000}
-    elif match["number"] is not None:
-        threshold = match["number"]
-    return _made(where, (match["not"] or "") + kind, options, metric, threshold)
-
-
-def _value_of(kind: str) -> str:
-    return "rubric" if kind == "llm-rubric" else "value"
-
-
-def _made(where: str, kind: str, options: dict[str, Any], metric: str, threshold: str) -> Assertion:
+def _read(row: Row, options: DatasetOptions) -> Row:
+    """Raises ConfigError where a line asks for what cannot be."""
+    plain = {name: value for name, value in row.columns.items() if not name.startswith("__")}
+    special = {name: value for name, value in row.columns.items() if name.startswith("__") and value.strip()}
     try:
-        least = float(threshold) if threshold else None
-        return Assertion.model_validate({"kind": kind, "name": metric or None, "threshold": least, **options})
+        own = own_assertions(special)
+    except Unsupported as error:
+        raise ConfigError([f"{row.where}: {error}"]) from None
+    for name in ("prefix", "suffix", "description"):
+        if f"__{name}" in row.columns:
+            plain.setdefault(name, row.columns[f"__{name}"])
+    # an id that is left empty is none: such items are numbered
+    if plain.get(options.id) == "":
+        plain.pop(options.id)
+    return Row(row.where, plain, own)
+
+
+def own_assertions(special: Mapping[str, str]) -> tuple[Assertion, ...]:
+    """What the columns with two underscores assert. Raises Unsupported."""
+    raw: dict[str, dict[str, Any]] = {}
+    for name, value in special.items():
+        if match := _EXPECTED.fullmatch(name):
+            raw[match[1] or "1"] = from_text(value)
+    for name, value in special.items():
+        if match := _CONFIG.fullmatch(name):
+            if (match[1] or "1") in raw:
+                raw[match[1] or "1"][match[2]] = value if match[2] == "metric" else _number(name, value)
+        elif name not in _KNOWN and not _EXPECTED.fullmatch(name):
+            raise Unsupported(f"column {name} is not supported; remove or rename it")
+    if "__metric" in special:
+        raw = {key: {"metric": special["__metric"], **one} for key, one in raw.items()}
+    return tuple(found for one in raw.values() for found in assertions(one, judge="judge"))
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        return float(value)
     except ValueError:
-        raise UsageError(f"{where}: the threshold {threshold!r} is no number from 0 to 1") from None
+        raise Unsupported(f"column {name} holds no number") from None

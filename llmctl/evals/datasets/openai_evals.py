@@ -1,38 +1,44 @@
-"""OpenAI evals' samples: JSON lines with `input` and `ideal` (github.com/openai/evals, docs/build-eval.md)."""
+"""Samples of OpenAI's evals: `input`, messages or a text, and `ideal`, one answer or several.
 
-from collections.abc import Iterator, Mapping
+Source: https://github.com/openai/evals, docs/build-eval.md
+"""
+
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field
-
-from llmctl.errors import UsageError
-from llmctl.evals.datasets.base import Columns, Item, Table, json_rows, messages_of
-
-
-class OpenAIEvalsOptions(Columns):
-    """Where they lie."""
-
-    path: str = Field(description="Relative to the suite; gzipped or not.")
+from llmctl.errors import ConfigError
+from llmctl.evals.datasets.base import At, DatasetOptions, Row
+from llmctl.evals.datasets.lines import FileOptions, joined, jsonl_rows
 
 
-class OpenAIEvals(Table):
-    """`input` is a list of messages or a text, `ideal` the reference answer or several."""
+class OpenAIEvalsOptions(FileOptions):
+    """Files of JSON lines with `input` and `ideal`."""
 
-    Options: ClassVar[type[Columns]] = OpenAIEvalsOptions
 
-    def __init__(self, options: Columns, folder: Path) -> None:
+class OpenAIEvals:
+    """Rows have `input`, `ideal`, `expected` (the same) and `messages`, and whatever else a line holds."""
+
+    Options: ClassVar[type[DatasetOptions]] = OpenAIEvalsOptions
+
+    def rows(self, options: DatasetOptions, folder: Path, at: At) -> Iterator[Row]:
+        """In the files' order. Raises ConfigError, UsageError."""
         assert isinstance(options, OpenAIEvalsOptions)
-        super().__init__(options, folder)
-        self._path = folder / options.path
+        rows = chain.from_iterable(map(jsonl_rows, options.paths(folder)))
+        return joined((_read(row, options) for row in rows), options, folder)
 
-    def rows(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Raises UsageError."""
-        return json_rows(self._path)
 
-    def item(self, where: str, number: int, row: Mapping[str, Any]) -> Item:
-        """Raises UsageError where there is no `input`."""
-        if "input" not in row:
-            raise UsageError(f"{where}: there is no `input`: a list of messages or a text")
-        item = super().item(where, number, {**row, "expected": row.get("ideal")})
-        return item._replace(messages=messages_of(where, row["input"]))
+def _read(row: Row, options: DatasetOptions) -> Row:
+    given: Any = row.columns.get("input")
+    if isinstance(given, str):
+        messages = [{"role": "user", "content": given}]
+    elif isinstance(given, list) and given and all(isinstance(one, dict) and "role" in one for one in given):
+        messages = given
+    else:
+        raise ConfigError([f"{row.where}: `input` must be a text or a list of messages"])
+    ideal = row.columns.get("ideal")
+    columns = {**row.columns, options.messages: messages}
+    if ideal is not None:
+        columns.setdefault(options.expected, ideal)
+    return Row(row.where, columns)
