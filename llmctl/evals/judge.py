@@ -57,7 +57,7 @@ class Judges:
             return Judged(kept.answer.output, kept.answer.cost if kept.run == self.run else FREE)
         found = await ask(target, payload, {}, self._patience)
         if found.error:
-            raise Unscorable(f"the judge {name} does not answer: {found.error}: {found.detail}")
+            raise Unscorable(f"the judge {name} does not answer: {found.error}: {found.detail}", found.cost)
         self._answers.put(target.identity, Kept(key, self.run, found))
         return Judged(found.output, found.cost)
 

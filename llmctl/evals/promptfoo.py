@@ -4,6 +4,7 @@ Source: https://www.promptfoo.dev/docs/configuration/reference/
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,12 @@ READ = frozenset({"description", "prompts", "providers", "targets", "tests", "de
 HARMLESS = frozenset({"tags", "$schema", "sharing", "outputPath", "writeLatestResults", "metadata"})
 """They change nothing of what is measured."""
 ID = "promptfoo_test"
+ASSERTIONS = "promptfoo_assertions"
+COLUMNS = {name: f"promptfoo_{name}" for name in ("assertions", "cluster", "expected", "context", "messages", "tools")}
+"""Where suites look for what promptfoo's variables may be called too, and mean nothing by."""
+PROGRAM = re.compile(
+    r"exec:.*|[^\s{}]+\.[A-Za-z]{1,8}:\w+|[^\s{}]*\*[^\s{}]*\.\w+|[^\s{}]+\.(?:py|js|mjs|cjs|ts|sh|prompt)"
+)
 PREFIX, SUFFIX = "promptfoo_prefix", "promptfoo_suffix"
 
 
@@ -114,7 +121,7 @@ class _Reading:
         found: dict[str, Any] = {
             "name": named(self.path.stem if self.path.stem != "promptfooconfig" else self.path.resolve().parent.name),
             "description": str(raw.get("description") or ""),
-            "dataset": {"kind": "inline", "id": ID, "items": items},
+            "dataset": {"kind": "inline", "id": ID, **COLUMNS, "items": items},
             "prompts": prompts,
             "targets": {**targets, **self.judges},
             "variants": {
@@ -155,6 +162,8 @@ class _Reading:
 
     def _targets(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         key = "providers" if "providers" in raw else "targets"
+        if "providers" in raw and "targets" in raw:
+            self._miss(("targets",), "targets beside providers; they mean the same, so give one")
         given = raw.get(key)
         if isinstance(given, dict) and "id" not in given:
             given = [{name: below} for name, below in given.items()]
@@ -187,6 +196,9 @@ class _Reading:
     def _prompt(self, at: KeyPath, one: Any) -> list[Any]:
         if not isinstance(one, str):
             self._miss(at, "prompts: neither a text nor a file")
+            return []
+        if PROGRAM.fullmatch(one.strip()):
+            self._miss(at, f"prompts: from {one}")
             return []
         path = local(one, self.folder)
         text = one
@@ -233,11 +245,14 @@ class _Reading:
             asserted = [*shared, *self._assertions(test, {**every, **own})]
             self.thresholds.add(self._threshold(test, default))
             around = {name: {**every, **own}.get(name, "") for name in (PREFIX, SUFFIX)} if self.wrapped else {}
-            for combination in spread({**variables, **found}):
+            together = list(spread({**variables, **found}))
+            for combination in together:
                 row = {**combination, **around, ID: str(len(items))}
+                if len(together) > 1:  # of one test: what goes for one is likely to go for the others
+                    row[COLUMNS["cluster"]] = f"test {len(items) - together.index(combination)}"
                 if test.raw.get("description"):
                     row.setdefault("description", str(test.raw["description"]))
-                items.append({**row, "assertions": asserted})
+                items.append({**row, ASSERTIONS: asserted})
         return items
 
     def _threshold(self, test: Test, default: Test) -> float | None:

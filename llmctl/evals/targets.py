@@ -45,7 +45,7 @@ class UrlOptions(Section):
     """An endpoint of the OpenAI dialect: a gateway of ours, or any other."""
 
     base_url: str = Field(description="As https://api.openai.com/v1.")
-    model: str
+    model: str = Field(description="Sent as `model`.")
     api_key_env: str | None = Field(None, description="The environment variable with its key.")
     parameters: dict[str, Any] = Field(default_factory=dict, description="Fields of every request: temperature.")
     seed: bool = Field(True, description="Send a `seed`, another one for each repeat.")

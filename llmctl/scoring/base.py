@@ -83,7 +83,14 @@ class Score(Struct, frozen=True, omit_defaults=True):
 
 
 class Unscorable(Exception):
-    """The scorer cannot say: no reference, a judge that does not answer. Counted apart; it is never a score of 0."""
+    """The scorer cannot say: no reference, a judge that does not answer. Counted apart; it is never a score of 0.
+
+    `cost` is what was spent in vain.
+    """
+
+    def __init__(self, reason: str, cost: Cost = UNPRICED) -> None:
+        super().__init__(reason)
+        self.cost = cost
 
 
 Ask = Callable[[str, Sequence[JsonObject], Mapping[str, Any]], Awaitable["Judged"]]

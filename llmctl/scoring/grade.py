@@ -1,15 +1,17 @@
 """A suite's list of scorers as one grader: options rendered for the sample, `not-`, weights, thresholds, the mean."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import ValidationError
 
+from llmctl.model.json import JsonObject
 from llmctl.model.usage import UNPRICED, Cost
-from llmctl.scoring.base import Assertion, Output, Sample, Scorer, ScorerOptions, Tools, Unscorable
+from llmctl.scoring.base import Ask, Assertion, Judged, Output, Sample, Scorer, ScorerOptions, Tools, Unscorable
 from llmctl.scoring.result import Scored
 from llmctl.scoring.table import find
 
@@ -55,6 +57,8 @@ class Grader:
     def __init__(self, assertions: Iterable[Assertion], tools: Tools) -> None:
         """Raises Wrong for the first scorer that cannot be made."""
         environment = templates()
+        self._spent: ContextVar[list[Cost]] = ContextVar("spent")
+        tools = replace(tools, ask=self._metered(tools.ask)) if tools.ask is not None else tools
         self._entries = [_entry(number, one, tools, environment) for number, one in enumerate(assertions)]
 
     @property
@@ -72,10 +76,13 @@ class Grader:
         passed: bool | None = None
         judging = UNPRICED
         for entry in self._entries:
-            one, cost = await _scored(entry, sample, output)
+            spent: list[Cost] = []
+            self._spent.set(spent)
+            one, own = await _scored(entry, sample, output)
             scored.append(one)
-            if cost is not UNPRICED:
-                judging = cost if judging is UNPRICED else judging + cost
+            for cost in spent or [own]:
+                if cost is not UNPRICED:
+                    judging = cost if judging is UNPRICED else judging + cost
             if one.value is None:
                 continue
             total += entry.weight * one.value
@@ -83,6 +90,20 @@ class Grader:
             if entry.weight or entry.own:
                 passed = bool(one.passed) and passed is not False
         return Graded(total / weights if weights else None, passed, scored, judging)
+
+    def _metered(self, ask: Ask) -> Ask:
+        """Notes what every question costs, also where the judge's answer turns out to be no score."""
+
+        async def metered(model: str, messages: Sequence[JsonObject], parameters: Mapping[str, Any]) -> Judged:
+            try:
+                judged = await ask(model, messages, parameters)
+            except Unscorable as error:
+                self._spent.get().append(error.cost)
+                raise
+            self._spent.get().append(judged.cost)
+            return judged
+
+        return metered
 
 
 async def _scored(entry: _Entry, sample: Sample, output: Output) -> tuple[Scored, Cost]:

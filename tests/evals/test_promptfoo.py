@@ -61,7 +61,7 @@ def test_everything_unsupported_is_named_with_its_line() -> None:
     for line, what in expected:
         assert any(said.startswith(f"{path}:{line}: {what}") for said in found.unsupported), (line, what)
     assert len(found.unsupported) == len(expected)
-    kinds = [one["kind"] for one in found.tree["dataset"]["items"][0]["assertions"]]
+    kinds = [one["kind"] for one in found.tree["dataset"]["items"][0]["promptfoo_assertions"]]
     assert kinds == ["contains"]
     assert "18 unsupported; --skip-unsupported" in str(refused(path, found.unsupported))
 
@@ -223,3 +223,43 @@ def test_lines_of_a_file_that_is_a_list(tmp_path: Path) -> None:
     tree = tree_of(tmp_path / "t.yaml")
     assert tree.value == [{"a": 1}, {"a": 2, "b": "text\n\nmore\n"}]
     assert tree.where((1, "a")) == f"{tmp_path / 't.yaml'}:3"
+
+
+def test_names_of_ours_are_only_variables(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "prompts: ['{{assertions}} {{cluster}}']\nproviders: [openai:gpt-4o]\n"
+        "tests: [{vars: {assertions: x, cluster: y, expected: z}, assert: [{type: equals, value: q}]}]\n"
+    )
+    _, items, unsupported = suite_of(tmp_path / "p.yaml")
+    assert not unsupported
+    (item,) = items
+    assert (item.sample.columns["assertions"], item.sample.columns["cluster"]) == ("x", "y")
+    assert (item.sample.cluster, item.sample.expected, len(item.assertions)) == ("", None, 1)
+
+
+def test_items_spread_from_one_test_are_a_cluster(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "prompts: ['{{q}}']\nproviders: [openai:gpt-4o]\n"
+        "tests: [{vars: {q: [a, b]}}, {vars: {q: c}}, {vars: {q: [d, e]}}]\n"
+    )
+    _, items, _ = suite_of(tmp_path / "p.yaml")
+    first, second, alone, third, fourth = (item.sample.cluster for item in items)
+    assert first == second != third == fourth
+    assert alone == ""
+
+
+@pytest.mark.parametrize("prompt", ["p.py", "p.py:make", "exec:./p.sh", "prompts/*.txt", "q.prompt"])
+def test_prompts_that_programs_make_are_named(prompt: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        f"prompts: [hello, '{prompt}']\nproviders: [openai:gpt-4o]\ntests: [{{vars: {{q: a}}}}]\n"
+    )
+    _, _, unsupported = suite_of(tmp_path / "p.yaml")
+    assert [one for one in unsupported if prompt in one]
+
+
+def test_targets_beside_providers_are_named(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        "prompts: [hello]\nproviders: [openai:gpt-4o]\ntargets: ['webhook:x']\ntests: [{vars: {q: a}}]\n"
+    )
+    _, _, unsupported = suite_of(tmp_path / "p.yaml")
+    assert [one for one in unsupported if "targets" in one]

@@ -155,9 +155,12 @@ def test_sets_are_alike_in_every_process() -> None:
     ],
 )  # fmt: skip
 def test_no_text_takes_long(kind: Kind, text: str) -> None:
-    started = thread_time()
-    extract(text, kind)
-    assert thread_time() - started < 0.2
+    def timed() -> float:
+        started = thread_time()
+        extract(text, kind)
+        return thread_time() - started
+
+    assert min(timed() for _ in range(3)) < 0.2  # one may meet the collector at work on all that tests have made
 
 
 @given(st.text(max_size=300), st.sampled_from(KINDS))

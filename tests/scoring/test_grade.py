@@ -1,11 +1,13 @@
 """A list of scorers as one grade."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from llmctl.scoring.base import Assertion, Output, Sample
+from llmctl.model.usage import Cost
+from llmctl.scoring.base import Assertion, Judged, Output, Sample, Unscorable
 from llmctl.scoring.grade import Grader, Wrong
 from tests.scoring.made import graded, tools
 
@@ -92,3 +94,18 @@ def test_many_at_once_do_not_mix() -> None:
         return [found.score for found in await asyncio.gather(*asked)]
 
     assert asyncio.run(run()) == [1, 1, 0, 0, 0, 0]
+
+
+def test_what_judges_cost_is_counted_also_where_they_give_no_score() -> None:
+    async def ask(model: str, messages: Any, parameters: Any) -> Judged:
+        if "broken" in str(messages):
+            raise Unscorable("no answer", Cost(0.5, "exact"))
+        return Judged("I would rather not say.", Cost(0.01, "exact"))
+
+    asking = replace(tools(), ask=ask)
+    listed = [{"kind": "llm-rubric", "value": "Is polite.", "samples": 3}, {"kind": "words"}]
+    found = asyncio.run(Grader([Assertion.model_validate(one) for one in listed], asking).grade(SAMPLE, Output("x")))
+    assert found.scored[0].value is None
+    assert found.judging.usd == pytest.approx(0.03)
+    found = asyncio.run(Grader([Assertion.model_validate(listed[0])], asking).grade(SAMPLE, Output("broken")))
+    assert found.judging.usd == 0.5

@@ -36,15 +36,7 @@ class Exec:
         """Run it, in a session of its own."""
         whom = self._options.command[0]
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._options.command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                env=ENVIRONMENT,
-                cwd="/",
-                start_new_session=True,
-            )
+            process = await self._started()
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "the command cannot be run"
             raise NotDelivered(f"{whom}: {why}", retryable=getattr(error, "errno", None) in _SCARCE) from None
@@ -63,6 +55,26 @@ class Exec:
             how = f"killed by signal {-status}" if status < 0 else f"ended with status {status}"
             reason = f"{whom}: {how}{': ' if said else ''}{said}"
             raise NotDelivered(reason, retryable=status in (TEMPORARY,) or status < 0, uncertain=status < 0)
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        """The program. One whose start is cancelled may run already, and is ended. Raises OSError, ValueError."""
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *self._options.command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env=ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,
+            )
+        )
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError, ValueError):
+                await _end(await starting)
+            raise
 
     async def close(self) -> None:
         """Nothing is kept open."""

@@ -51,7 +51,7 @@ class DatasetOptions(Section):
     shuffle: bool = Field(False, description="In an order that `seed` decides.")
     sample: int | None = Field(None, ge=1, description="So many, drawn at random by `seed`, in the dataset's order.")
     limit: int | None = Field(None, ge=1, description="The first so many.")
-    seed: int = 0
+    seed: int = Field(0, description="Of `shuffle` and `sample`.")
 
 
 class Row(NamedTuple):

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from llmctl.evals.datasets.base import At, DatasetOptions, Row
 
 
 class InlineOptions(DatasetOptions):
     """A few items."""
 
-    items: list[dict[str, Any]]
+    items: list[dict[str, Any]] = Field(description="Columns by name.")
 
 
 class Inline:
