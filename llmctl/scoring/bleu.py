@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from llmctl.scoring.base import Output, Sample, Score, ScorerOptions, Tools
-from llmctl.scoring.rouge_l import references_of, words
+from llmctl.scoring.rouge_l import MOST_WORDS, references_of, words
 
 ORDER = 4
 
@@ -21,7 +21,7 @@ class BleuOptions(ScorerOptions):
 class Bleu:
     """Sentence BLEU-4, 0 to 1: Papineni et al. (2002), orders above one smoothed by adding one (Lin and Och, 2004).
 
-    Words are lower-cased runs of letters and digits, as for rouge-l.
+    Words are lower-cased runs of letters and digits, as for rouge-l; the first 5,000 count.
     """
 
     Options: ClassVar[type[ScorerOptions]] = BleuOptions
@@ -35,7 +35,7 @@ class Bleu:
         """Raises Unscorable where nothing is expected."""
         assert isinstance(options, BleuOptions)
         references = references_of(sample.expected if options.value is None else options.value)
-        return Score(bleu(words(output.text), [words(one) for one in references]))
+        return Score(bleu(words(output.text)[:MOST_WORDS], [words(one)[:MOST_WORDS] for one in references]))
 
 
 def bleu(said: list[str], references: list[list[str]]) -> float:

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from llmctl.model.json import UNDECODABLE, decode, encode
+from llmctl.model.json import UNDECODABLE, decode
 from llmctl.scoring.base import Output, Sample, Score, ScorerOptions, Tools, Unscorable
 
 
@@ -17,7 +17,10 @@ class EqualsOptions(ScorerOptions):
 
 
 class Equals:
-    """1 where the output is the value, else 0. A value that is no text is compared with the output's JSON."""
+    """1 where the output is the value, else 0. A value that is no text is compared with the output's JSON.
+
+    An expected list is one of several right answers, or all of it as JSON.
+    """
 
     Options: ClassVar[type[ScorerOptions]] = EqualsOptions
     rendered: ClassVar[frozenset[str]] = frozenset({"value"})
@@ -32,7 +35,7 @@ class Equals:
         value = sample.expected if options.value is None else options.value
         if value is None:
             raise Unscorable("nothing is expected: give `value`, or the dataset an expected column")
-        several = value if isinstance(value, list) and options.value is None else [value]
+        several = [*value, value] if isinstance(value, list) and options.value is None else [value]
         same = any(_same(one, output.text, options) for one in several)
         return Score(float(same), reason="" if same else f"is not {_short(value)}")
 
@@ -40,8 +43,9 @@ class Equals:
 def _same(value: Any, text: str, options: EqualsOptions) -> bool:
     if not isinstance(value, str):
         try:
-            return bool(encode(decode(text)) == encode(value))
-        except UNDECODABLE:
+            said: Any = decode(text)
+            return type(said) is type(value) and bool(said == value)
+        except (*UNDECODABLE, UnicodeEncodeError):
             return text.strip() == str(value)
     wanted: str = value
     if options.strip:

@@ -115,6 +115,9 @@ async def _scored(entry: _Entry, sample: Sample, output: Output) -> tuple[Scored
         found = await entry.scorer.score(sample, output, options)
     except Unscorable as error:
         return Scored(entry.metric, entry.kind, None, None, entry.weight, reason=str(error)), UNPRICED
+    except Exception as error:  # a scorer's bug, ours or a user's, must not end a run that is paid for
+        reason = f"a bug in the scorer: {type(error).__name__}: {error}"
+        return Scored(entry.metric, entry.kind, None, None, entry.weight, reason=reason), UNPRICED
     value = 1.0 - found.value if entry.turned else found.value
     passed = found.value < entry.threshold if entry.turned else found.value >= entry.threshold
     return (
@@ -127,7 +130,7 @@ def _rendered(entry: _Entry, sample: Sample) -> ScorerOptions:
     known = known_of(sample)
     try:
         return entry.options.model_copy(update={name: text.render(known) for name, text in entry.texts.items()})
-    except TemplateError as error:
+    except Exception as error:  # expressions in templates can raise anything
         raise Unscorable(f"{entry.metric}: the sample {sample.id} does not fit its options: {error}") from None
 
 

@@ -18,7 +18,10 @@ class GuardOptions(ScorerOptions):
 
 
 class Guard:
-    """1 minus the guard's score of the output; passed where it allows. What a policy blocked is scored too."""
+    """1 where the guard allows the output, else 0; `raw` is the guard's own score.
+
+    An answer that the gateway's policy of that name has blocked is 0.
+    """
 
     Options: ClassVar[type[ScorerOptions]] = GuardOptions
     rendered: ClassVar[frozenset[str]] = frozenset()
@@ -39,8 +42,8 @@ class Guard:
     async def score(self, sample: Sample, output: Output, options: ScorerOptions) -> Score:
         """Raises Unscorable for an answer that failed, and where the guard has nothing to judge by."""
         if output.error:
-            if acted := [one for one in output.guards if f".{self._kind}" in one.partition("=")[0]]:
-                return Score(0.0, reason=f"refused: {', '.join(acted)}")
+            if f"output.{self._kind}=block" in output.guards:
+                return Score(0.0, reason=f"the policy {self._kind} has blocked it")
             raise Unscorable(f"there is no answer: {output.error}")
         verdict = self._guard.judge(output.text, about(sample, output))
         if verdict.reason.startswith("unscanned"):

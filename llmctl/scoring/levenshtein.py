@@ -6,7 +6,7 @@ from pydantic import Field
 
 from llmctl.scoring.base import Output, Sample, Score, ScorerOptions, Tools, Unscorable
 
-LONGEST = 20_000
+LONGEST = 5_000
 
 
 class LevenshteinOptions(ScorerOptions):
@@ -20,7 +20,7 @@ class Levenshtein:
     """1 minus the edit distance by the longer length: 1 the same, 0 nothing in common; `raw` is the distance.
 
     Levenshtein, "Binary codes capable of correcting deletions, insertions and reversals" (1966). A text of
-    over 20,000 characters is cut, which the reason says.
+    over 5,000 characters is cut, which the reason says.
     """
 
     Options: ClassVar[type[ScorerOptions]] = LevenshteinOptions
@@ -43,7 +43,7 @@ class Levenshtein:
         a, b = a[:LONGEST], b[:LONGEST]
         edits = distance(a, b)
         longer = max(len(a), len(b))
-        return Score(1.0 - edits / longer if longer else 1.0, edits, "cut to 20,000 characters" if cut else "")
+        return Score(1.0 - edits / longer if longer else 1.0, edits, "cut to 5,000 characters" if cut else "")
 
 
 def distance(a: str, b: str) -> int:

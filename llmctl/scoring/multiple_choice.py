@@ -7,14 +7,15 @@ from pydantic import Field
 
 from llmctl.scoring.base import Output, Sample, Score, ScorerOptions, Tools, Unscorable
 
-_BARE = re.compile(r"\s*[(\[*_`]*([A-Z])(?:[)\]*_`.:,]|\s*$|\s*\n)")
+_MARKS = r"[(\[*_`\"']{0,4}"
+_BARE = re.compile(rf"\s{{0,4}}{_MARKS}([A-Z])(?:[)\]*_`.:,]|\s{{0,4}}$|\s{{0,2}}\n)")
+_FIRST = re.compile(r"\s{0,4}([B-HJ-Z]) ")
 _SAID = re.compile(
-    r"(?:answer|choice|option|choose|pick|select)(?:\s+(?:is|would be|should be))?\s*[:=]?\s*[(\[*_`\"']*([A-Z])"
-    r"(?![A-Za-z'])",
-    re.IGNORECASE,
+    r"(?i:answer|choice|option|choose|pick|select)(?i:\s{1,4}(?:is|would be|should be))?\s{0,4}[:=]?\s{0,4}"
+    rf"(?:{_MARKS}([A-Z])(?![A-Za-z'])|{_MARKS}([a-z])(?=[)\]*_`.:,]|\s{{0,4}}$|\s{{0,2}}\n))"
 )
-_BOXED = re.compile(r"\\boxed\{\s*(?:\\text\{)?\s*\(?([A-Z])\)?")
-_ALONE = re.compile(r"(?<![A-Za-z0-9'])[(\[*_`]*([A-Z])[)\]*_`]*(?![A-Za-z0-9'])")
+_BOXED = re.compile(r"\\boxed\{\s{0,4}(?:\\text\{)?\s{0,4}\(?([A-Z])\)?")
+_ALONE = re.compile(r"(?<![A-Za-z0-9'])(?:[(\[*_`]{1,4}([A-Z])[)\]*_`]|([B-HJ-Z]))(?![A-Za-z0-9'])")
 
 
 class MultipleChoiceOptions(ScorerOptions):
@@ -30,7 +31,7 @@ class MultipleChoice:
     """1 where the letter chosen is the right one, else 0.
 
     Read in this order: what stands in \\boxed{}, the last "the answer is X", an output that begins with a letter,
-    the last letter that stands alone.
+    the last letter that stands alone ("A" and "I" only in brackets or the like: they are words too).
     """
 
     Options: ClassVar[type[ScorerOptions]] = MultipleChoiceOptions
@@ -55,14 +56,14 @@ class MultipleChoice:
 
 def chosen(text: str, letters: str) -> str | None:
     """The letter that an answer chooses, or None."""
-    ways = (
-        _BOXED.findall(text)[-1:],
-        _SAID.findall(text)[-1:],
-        _BARE.findall(text[:12])[:1],
-        _ALONE.findall(text)[-1:],
-    )
-    found = (one.upper() for way in ways for one in way)
-    return next((one for one in found if one in letters), None)
+    boxed, said, alone = (list(map(_one, pattern.finditer(text))) for pattern in (_BOXED, _SAID, _ALONE))
+    begun = [_one(found) for pattern in (_BARE, _FIRST) if (found := pattern.match(text))]
+    ways = (boxed[-1:], said[-1:], begun[:1], alone[-1:])
+    return next((one for way in ways for one in way if one in letters), None)
+
+
+def _one(found: "re.Match[str]") -> str:
+    return next(group for group in found.groups() if group).upper()
 
 
 def _letter(value: object, letters: str) -> str | None:

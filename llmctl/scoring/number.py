@@ -8,8 +8,11 @@ from pydantic import Field
 
 from llmctl.scoring.base import Output, Sample, Score, ScorerOptions, Tools, Unscorable
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3})?|[-+]?\.\d+")
-_MARKED = re.compile(r"(?:####|\\boxed\{|answer(?: is)?\s*[:=]?)\s*\**\s*\$?\s*([^\n}]*)", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![\d.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3})?|[-+]?\.\d+")
+_MARKED = re.compile(
+    r"(?:####|\\boxed\{|answer(?:\s{1,4}is\s{0,4}:?|\s{0,4}[:=]))\s{0,4}\*{0,2}\s{0,4}\$?\s{0,4}([^\n}]{0,200})",
+    re.IGNORECASE,
+)
 
 
 class NumberOptions(ScorerOptions):

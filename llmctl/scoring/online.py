@@ -80,13 +80,14 @@ class OnlineScores:
                 self._queue.append((one, record))
                 if not self._started:
                     self._started = True
-                    self._thread.start()
+                    with suppress(RuntimeError):  # no more threads: the queue fills, which is counted
+                        self._thread.start()
 
     def close(self) -> None:
         """Stop; what waits is not scored."""
         self._closed = True
         self._stop.set()
-        if self._started:
+        if self._thread.is_alive():
             self._thread.join(CLOSE_WITHIN)
 
     @property

@@ -4,7 +4,10 @@ import asyncio
 import importlib
 import importlib.util
 import inspect
+import sys
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -51,7 +54,7 @@ class Python:
             "output": msgspec.to_builtins(output),
         }
         try:
-            said = await asyncio.wait_for(asyncio.to_thread(self._function, output.text, context), options.timeout)
+            said = await asyncio.wait_for(_in_thread(self._function, output.text, context), options.timeout)
             if inspect.isawaitable(said):
                 said = await asyncio.wait_for(said, options.timeout)
         except TimeoutError:
@@ -62,7 +65,7 @@ class Python:
 
     def _read(self, said: Any) -> Score:
         reason = ""
-        if isinstance(said, Score):
+        if isinstance(said, Score) and 0 <= said.value <= 1:
             return said
         if isinstance(said, Mapping):
             reason = str(said.get("reason", ""))
@@ -72,14 +75,36 @@ class Python:
         return Score(float(said), reason=reason)
 
 
+def _in_thread(function: Callable[..., Any], *arguments: Any) -> "asyncio.Future[Any]":
+    """In a thread of its own, which nobody waits for when the process ends."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+
+    def tell(set_: Callable[[Any], None], value: Any) -> None:
+        if not done.done():
+            set_(value)
+
+    def run() -> None:
+        try:
+            said, told = function(*arguments), done.set_result
+        except Exception as error:  # whatever the user's code raises is the future's
+            said, told = error, done.set_exception
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(tell, told, said)
+
+    threading.Thread(target=run, name="llmctl-scorer", daemon=True).start()
+    return done
+
+
 def _function(place: str, folder: Path) -> Callable[[str, dict[str, Any]], Any]:
     module, _, name = place.rpartition(":")
     try:
-        found = getattr(_file(folder / module) if module.endswith(".py") else importlib.import_module(module), name)
-    except AttributeError:
-        raise ValueError(f"function: {module} has no {name}") from None
+        loaded = _file(folder / module) if module.endswith(".py") else importlib.import_module(module)
     except Exception as error:  # a module of the user's can raise anything
         raise ValueError(f"function: {module} cannot be imported: {type(error).__name__}: {error}") from None
+    found = getattr(loaded, name, None)
+    if found is None:
+        raise ValueError(f"function: {module} has no {name}")
     if not callable(found):
         raise ValueError(f"function: {name} in {module} is no function")
     function: Callable[[str, dict[str, Any]], Any] = found
@@ -87,9 +112,10 @@ def _function(place: str, folder: Path) -> Callable[[str, dict[str, Any]], Any]:
 
 
 def _file(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"llmctl_suite_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ValueError(f"there is no file {path}")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module

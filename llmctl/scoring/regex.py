@@ -26,7 +26,7 @@ class Regex:
     def __init__(self, options: ScorerOptions, tools: Tools) -> None:
         """Compiles it, unless it depends on the sample. Raises ValueError."""
         assert isinstance(options, RegexOptions)
-        self._compiled = None if "{{" in options.value else _compiled(options)
+        self._compiled = None if "{{" in options.value or "{%" in options.value else _compiled(options)
 
     async def score(self, sample: Sample, output: Output, options: ScorerOptions) -> Score:
         """Raises Unscorable where the rendered pattern is none."""
@@ -41,10 +41,10 @@ class Regex:
 
 
 def _compiled(options: RegexOptions) -> "re2._Regexp":
-    settings = re2.Options()
+    value, settings = str(options.value), re2.Options()
     settings.case_sensitive = not options.ignore_case
     settings.log_errors = False
     try:
-        return re2.compile(options.value, settings)
+        return re2.compile(value, settings)
     except re2.error as error:
-        raise ValueError(f"value: {options.value!r} is no RE2 pattern: {error}") from None
+        raise ValueError(f"value: {value!r} is no RE2 pattern: {error}") from None

@@ -50,14 +50,16 @@ def find(kind: str) -> type[Scorer]:
     if (place := TABLE.get(kind)) is not None:
         module, _, name = place.partition(":")
         return _checked(kind, getattr(importlib.import_module(f"llmctl.scoring.{module}"), name))
-    for entry in entry_points(group=GROUP, name=kind):
-        return _checked(kind, entry.load())
-    if ":" in kind:
-        module, _, name = kind.partition(":")
-        try:
+    try:
+        for entry in entry_points(group=GROUP, name=kind):
+            return _checked(kind, entry.load())
+        if ":" in kind:
+            module, _, name = kind.partition(":")
             return _checked(kind, getattr(importlib.import_module(module), name))
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"scorer {kind}: {error}") from None
+    except ValueError:
+        raise
+    except Exception as error:  # code of others can raise anything
+        raise ValueError(f"scorer {kind}: {type(error).__name__}: {error}") from None
     near = difflib.get_close_matches(kind, TABLE, 1)
     hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(TABLE)}"
     raise ValueError(f"no scorer is called {kind!r}{hint}")

@@ -23,3 +23,5 @@ def test_what_it_lacks_is_said() -> None:
     assert scored("contains", TEXT, "mat").value == 1
     with pytest.raises(Unscorable):
         scored("contains", TEXT)
+    with pytest.raises(Unscorable, match="empty"):
+        scored("contains-all", TEXT, value=" , ")

@@ -23,15 +23,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "edits": {"most": 3},
     "llm-rubric": {"value": "Is polite."},
 }
-TEXTS = (
-    "",
-    "42",
-    "The answer is (B).",
-    "ünï©ødé 日本語 🎉 \u200b",
-    "\ud800",
-    '{"a": [1, {"b": "}"}]}',
-    "a b " * 25_000,
-)
+LONG = ("a b " * 25_000, "answer" + " " * 50_000, "*" * 50_000, "\\boxed{" * 9_000, "{" * 50_000)
+TEXTS = ("", "42", "The answer is (B).", "ünï©ødé 日本語 \u200b", "\ud800", '{"a": [1, {"b": "}"}]}', *LONG)
 SAMPLE = Sample("1", {}, "The answer is 42", ("The answer is 42, as the book says.",))
 
 
@@ -58,7 +51,7 @@ def test_values_are_shares_and_the_same_each_time(kind: str) -> None:
     for text in TEXTS:
         began = time.thread_time()
         first = said(scorer, options, text)
-        assert time.thread_time() - began < 5, f"{len(text)} characters took too long"
+        assert time.thread_time() - began < 1, f"{len(text)} characters took too long"
         assert said(scorer, options, text) == first
         assert first is None or 0 <= first.value <= 1
 

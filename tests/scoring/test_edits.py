@@ -23,5 +23,5 @@ def test_the_expected_answer_is_the_default() -> None:
     assert scored("abc", expected="abd").value == 1.0
     with pytest.raises(Unscorable):
         scored("abc")
-    with pytest.raises(Unscorable, match="20,000"):
+    with pytest.raises(Unscorable, match="5,000"):
         scored("a" * 20_001, expected="b")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from llmctl.model.usage import Cost
-from llmctl.scoring.base import Assertion, Judged, Output, Sample, Unscorable
+from llmctl.scoring.base import Assertion, Judged, Output, Sample, Score, ScorerOptions, Unscorable
+from llmctl.scoring.equals import Equals
 from llmctl.scoring.grade import Grader, Wrong
 from tests.scoring.made import graded, tools
 
@@ -50,6 +51,24 @@ def test_what_a_sample_lacks_is_no_score() -> None:
     assert "nothing" in found.scored[0].reason
     alone = graded([{"kind": "equals", "value": "{{nothing}}"}], "x", SAMPLE)
     assert (alone.score, alone.passed) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["{{ n + answer }}", "{{ 1 / 0 }}", "{{ wanted.none.none }}"])
+def test_what_a_template_raises_is_no_score_and_ends_nothing(text: str) -> None:
+    assert graded([{"kind": "equals", "value": text}], "x", SAMPLE).scored[0].value is None
+
+
+def test_a_scorer_s_bug_is_no_score() -> None:
+    class Broken(Equals):
+        async def score(self, sample: Sample, output: Output, options: ScorerOptions) -> Score:
+            raise KeyError("oh")
+
+    grader = Grader([Assertion(kind="equals")], tools())
+    entry = grader._entries[0]
+    grader._entries = [replace(entry, scorer=Broken(entry.options, tools()))]
+    (found,) = asyncio.run(grader.grade(SAMPLE, Output("x"))).scored
+    assert found.value is None
+    assert "a bug in the scorer: KeyError" in found.reason
 
 
 def test_templates_reach_nothing_of_ours() -> None:

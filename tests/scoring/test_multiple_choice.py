@@ -8,10 +8,24 @@ from tests.scoring.made import scored
 
 @pytest.mark.parametrize(
     ("text", "letter"),
-    [("B", "B"), ("(C)", "C"), ("**D**", "D"), ("B. Paris", "B"), ("The answer is (B).", "B"), ("Answer: **C**", "C"),
-     ("A is wrong, so the correct answer is D", "D"), (r"\boxed{A}", "A"), (r"$\boxed{\text{B}}$", "B"),
-     ("I think it must be C.", "C"), ("the answer is b", "B"), ("I choose option D because A fails", "D")],
-)  # fmt: skip
+    [
+        ("B", "B"),
+        ("(C)", "C"),
+        ("**D**", "D"),
+        ("B. Paris", "B"),
+        ("The answer is (B).", "B"),
+        ("Answer: **C**", "C"),
+        ("A is wrong, so the correct answer is D", "D"),
+        (r"\boxed{A}", "A"),
+        (r"$\boxed{\text{B}}$", "B"),
+        ("I think it must be C.", "C"),
+        ("C because I think so", "C"),
+        ("A good question. (B)", "B"),
+        ("The answer is a bit hard to see, but B", "B"),
+        ("the answer is b", "B"),
+        ("I choose option D because A fails", "D"),
+    ],
+)
 def test_chosen(text: str, letter: str) -> None:
     assert scored("multiple-choice", text, letter).value == 1
 

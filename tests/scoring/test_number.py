@@ -8,9 +8,20 @@ from tests.scoring.made import scored
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("It is 3 + 4 = 7", 7), ("#### 1,234", 1234), ("The answer is **$18.50**.", 18.5), (r"so \boxed{-3}", -3),
-     ("First 5, answer: 6, of 7 in all", 6), ("1.5e3", 1500), ("-.5", -0.5), ("2024", 2024)],
-)  # fmt: skip
+    [
+        ("It is 3 + 4 = 7", 7),
+        ("#### 1,234", 1234),
+        ("The answer is **$18.50**.", 18.5),
+        (r"so \boxed{-3}", -3),
+        ("First 5, answer: 6, of 7 in all", 6),
+        ("1.5e3", 1500),
+        ("-.5", -0.5),
+        ("2024", 2024),
+        ("The answer to 3 + 4 is 7.", 7),
+        ("pages 10-12", 12),
+        ("the answer is: 5 apples, 3 left", 5),
+    ],
+)
 def test_the_number_said(text: str, number: float) -> None:
     assert scored("number", text, number).raw == number
     assert scored("number", text, number).value == 1

@@ -1,5 +1,6 @@
 """A function of the user's own."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,14 @@ from llmctl.scoring.base import Unscorable
 from tests.scoring.made import scored
 
 CODE = """
+from __future__ import annotations
 import time
+from dataclasses import dataclass
 from llmctl.scoring.base import Score
+
+@dataclass
+class Mine:
+    a: int
 
 def long(output, context): return len(output) > context["config"]["least"]
 def told(output, context): return {"score": 0.25, "reason": context["expected"]}
@@ -18,6 +25,7 @@ def passes(output, context): return {"pass": True}
 def raises(output, context): raise KeyError("oh")
 def odd(output, context): return "yes"
 def slow(output, context): time.sleep(5)
+def much(output, context): return Score(7.0)
 async def later(output, context): return 1
 """
 
@@ -44,21 +52,15 @@ def test_what_goes_wrong_is_no_score(name: str, said: str, folder: Path) -> None
 
 
 def test_it_is_not_waited_for(folder: Path) -> None:
-    import asyncio
+    began = time.monotonic()
+    with pytest.raises(Unscorable, match="took more than"):
+        scored("python", "x", function="mine.py:slow", timeout=0.05, folder=folder)
+    assert time.monotonic() - began < 3  # nor at the end of the loop
 
-    from llmctl.scoring.base import Output, Sample
-    from llmctl.scoring.python import Python, PythonOptions
-    from tests.scoring.made import tools
 
-    options = PythonOptions(function="mine.py:slow", timeout=0.05)
-
-    async def run() -> None:
-        with pytest.raises(Unscorable, match="took more than"):
-            await Python(options, tools(folder)).score(Sample("1", {}), Output("x"), options)
-
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(run())  # asyncio.run would wait for the thread
-    loop.close()
+def test_a_score_out_of_range_is_none(folder: Path) -> None:
+    with pytest.raises(Unscorable, match="returned Score"):
+        scored("python", "x", function="mine.py:much", folder=folder)
 
 
 @pytest.mark.parametrize(

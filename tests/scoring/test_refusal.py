@@ -17,4 +17,6 @@ def test_declines() -> None:
 def test_blocked_is_declined_and_failed_is_neither() -> None:
     assert scored("refusal", Output("", error="guardrail_blocked", guards=("input.injection=block",))).value == 1
     with pytest.raises(Unscorable):
+        scored("refusal", Output("", error="upstream_timeout", guards=("input.pii=redact",)))
+    with pytest.raises(Unscorable):
         scored("refusal", Output("", error="upstream_timeout"))
