@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -70,7 +70,7 @@ def replay(
     if not yes and max_cost is None and _costs(loaded, url):
         _say_price(chosen)
     plan, target = Plan(speed, closed, max_cost), str(config or url)
-    told = figures(asyncio.run(_run(chosen, plan, partial(_asker, loaded, url, key_env), score or [], out, target)))
+    told = figures(_ran(_run(chosen, plan, partial(_asker, loaded, url, key_env), score or [], out, target)))
     if json:
         print_json(told)
     else:
@@ -178,7 +178,16 @@ def _asker(loaded: Loaded | None, url: str | None, key_env: str | None) -> "Aske
     key = Environment.of_process().get(key_env) if key_env is not None else None
     if key_env is not None and not key:
         raise UsageError(f"--key-env: the environment has no {key_env}")
-    return RemoteGateway(url or "", key)
+    asker = RemoteGateway(url or "", key)
+    print(f"recorded requests are sent to {urlsplit(url or '').hostname}", file=sys.stderr)
+    return asker
+
+
+def _ran(running: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return asyncio.run(running)
+    except asyncio.CancelledError:  # interrupted twice before anything was sent
+        raise KeyboardInterrupt from None
 
 
 async def _run(
@@ -203,7 +212,7 @@ async def _run(
     try:
         done = Replay(asker, clock, embed, plan, file, grader)
         with suppress(NotImplementedError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: done.stop("interrupted"))
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _interrupter(done))
         await asker.start()
         try:
             await done.run(chosen.entries(), about(chosen.source, target, chosen.seed, clock))
@@ -214,6 +223,18 @@ async def _run(
             file.close()
             print(f"results: {out}", file=sys.stderr)
     return done
+
+
+def _interrupter(done: Any) -> Callable[[], None]:
+    """Ctrl-C ends the sending, what is under way ends; a second one does not wait for that."""
+    task = asyncio.current_task()
+
+    def interrupt() -> None:
+        if done.tally.stopped and task is not None:
+            task.cancel()
+        done.stop("interrupted")
+
+    return interrupt
 
 
 def _opened(out: Path | None) -> Any:

@@ -7,6 +7,7 @@ import asyncio
 from array import array
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from llmctl.clock import Clock
 from llmctl.replay.source import Entry
@@ -59,8 +60,13 @@ async def open_loop(
     clock: Clock,
     times: Times,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Sends each `at / speed` seconds after the start, however many are under way."""
+    """Sends each `at / speed` seconds after the start, however many are under way.
+
+    `stopped` is asked after each sleep: nothing more is sent then.
+    """
+    first = list(islice(entries, 1))  # finding it may take long, and is no lateness
     began = clock.monotonic() + LEAD
     running: set[asyncio.Task[None]] = set()
 
@@ -70,11 +76,13 @@ async def open_loop(
         times.add(due, sent, clock.monotonic())
 
     try:
-        for entry in entries:
-            times.offered += 1
+        for entry in chain(first, entries):
             due = began + entry.at / speed
-            while (wait := due - clock.monotonic()) > 0:
+            while (wait := due - clock.monotonic()) > 0 and not stopped():
                 await sleep(wait)
+            if stopped():
+                break
+            times.offered += 1
             if len(running) >= MOST_OPEN:
                 times.not_sent += 1
                 continue

@@ -68,12 +68,13 @@ class Replay:
         self._out = out
         self._grader = grader
         self._number = 0
-        self._stop = False
+        self._stopping = asyncio.Event()
         self.times, self.tally, self.differences = Times(), Tally(), Differences()
 
     def stop(self, why: str) -> None:
         """Send nothing more; what is under way ends."""
-        self._stop, self.tally.stopped = True, why
+        self.tally.stopped = self.tally.stopped or why
+        self._stopping.set()
 
     async def run(self, entries: Iterator[Entry], about: Run) -> None:
         """All of them, or up to `stop`. Raises StoreError where `out` does not take the results."""
@@ -83,11 +84,17 @@ class Replay:
             if self._plan.clients is not None:
                 await closed(sendable, self._plan.clients, self._send, self._clock, self.times)
             else:
-                await open_loop(sendable, self._plan.speed, self._send, self._clock, self.times)
+                stopped = self._stopping.is_set
+                await open_loop(sendable, self._plan.speed, self._send, self._clock, self.times, self._sleep, stopped)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until then, or until `stop`: an entry may be due in an hour."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     def _askable(self, entries: Iterator[Entry]) -> Iterator[Entry]:
         for entry in entries:
-            if self._stop:
+            if self._stopping.is_set():
                 return
             if entry.call is None:
                 self.tally.not_askable[entry.why_not] = self.tally.not_askable.get(entry.why_not, 0) + 1

@@ -81,3 +81,35 @@ def test_what_makes_a_run_invalid() -> None:
     assert "sent late" in invalid(Times(offered=100), 0.002, 0.01)
     assert invalid(Times(offered=100), 0.002, 0.1) == ""
     assert "not sent" in invalid(Times(offered=100, not_sent=2), 0.0, 0.1)
+
+
+async def test_what_it_takes_to_find_the_first_is_no_lateness() -> None:
+    clock, times = ManualClock(), Times()
+
+    def slowly() -> Iterator[Entry]:
+        clock.advance(30.0)
+        yield Entry("0", 0.0, "s")
+
+    async def send(entry: Entry) -> None:
+        pass
+
+    async def sleep(seconds: float) -> None:
+        clock.advance(seconds)
+
+    await open_loop(slowly(), 1.0, send, clock, times, sleep)
+    assert max(times.lag) < LEAD
+
+
+async def test_it_stops_while_it_waits() -> None:
+    clock, times, sent = ManualClock(), Times(), []
+
+    async def send(entry: Entry) -> None:
+        sent.append(entry.id)
+
+    async def sleep(seconds: float) -> None:
+        clock.advance(min(seconds, 1.0))
+        await asyncio.sleep(0)
+
+    began = clock.monotonic()
+    await open_loop(entries(0.0, 3600.0), 1.0, send, clock, times, sleep, lambda: clock.monotonic() > began + 1)
+    assert (sent, times.offered) == (["0"], 1)

@@ -6,6 +6,7 @@ import pytest
 
 from llmctl.errors import UsageError
 from llmctl.model.json import encode
+from llmctl.model.record import Record
 from llmctl.replay.records import read
 from llmctl.telemetry.reader import RecordReader
 from tests.replay.conftest import COUNT
@@ -51,3 +52,27 @@ def test_nothing_there_and_nonsense(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text("{}\n")
     with pytest.raises(UsageError, match=r"bad\.jsonl:1: is no record"):
         list(read(tmp_path / "bad.jsonl", None))
+
+
+def kept(folder: Path, *records: tuple[str, float, float, object]) -> Path:
+    path = folder / "kept.jsonl"
+    path.write_bytes(
+        b"\n".join(
+            encode(Record(ident, started, int(seconds * 1e6), "ok", 200, operation="chat", request=request))
+            for ident, started, seconds, request in records
+        )
+        + b"\n\n"
+    )
+    return path
+
+
+def test_they_come_in_the_order_of_their_starts_though_kept_in_that_of_their_ends(tmp_path: Path) -> None:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    path = kept(tmp_path, ("quick", 101.0, 0.1, asked), ("last", 106.0, 0.1, asked), ("slow", 100.0, 9.0, asked))
+    assert [(one.id, one.at) for one in read(path, None)] == [("slow", 0.0), ("quick", 1.0), ("last", 6.0)]
+
+
+def test_a_request_too_long_to_be_kept_is_not_asked(tmp_path: Path) -> None:
+    (entry,) = read(kept(tmp_path, ("long", 1.0, 1.0, {"omitted_bytes": 999_999})), None)
+    assert entry.call is None
+    assert "records.max_content" in entry.why_not

@@ -1,5 +1,6 @@
 """A replay, through a gateway in this process."""
 
+import asyncio
 import io
 from pathlib import Path
 from random import Random
@@ -9,6 +10,7 @@ import pytest
 
 from llmctl.clock import SystemClock
 from llmctl.errors import StoreError
+from llmctl.gateway.asking import Call
 from llmctl.gateway.local import LocalGateway
 from llmctl.replay.records import read
 from llmctl.replay.report import figures, lines
@@ -87,3 +89,17 @@ async def test_what_cannot_be_asked_is_counted(tmp_path: Path) -> None:
     await gateway.close()
     assert replay.tally.not_askable == {"gone": 2}
     assert list(lines(figures(replay)))[:2] == ["asked       0: nothing (then 0 failed)", "not asked   2: gone"]
+
+
+async def test_stopping_does_not_wait_for_what_is_due_in_an_hour(tmp_path: Path) -> None:
+    gateway = LocalGateway(loaded(CONFIG, tmp_path))
+    replay = Replay(gateway, SystemClock(), embed, Plan(), None)
+    call = Call({"model": "m", "messages": [{"role": "user", "content": "x"}]})
+    entries = iter([Entry("now", 0.0, "s", call), Entry("later", 3600.0, "s", call)])
+    running = asyncio.create_task(replay.run(entries, about(tmp_path, "here", 0, SystemClock())))
+    while not replay.tally.asked:
+        await asyncio.sleep(0.001)
+    replay.stop("interrupted")
+    await asyncio.wait_for(running, 5.0)
+    await gateway.close()
+    assert (replay.tally.asked, replay.tally.stopped) == (1, "interrupted")
