@@ -29,7 +29,9 @@ def export_(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--out", "--output", "-o", metavar="FILE", help="Where to; otherwise stdout. For inspect also a folder."),
+        typer.Option(
+            "--out", "--output", "-o", metavar="FILE", help="Where to; otherwise stdout. For inspect also a folder."
+        ),
     ] = None,
     ab: Annotated[
         tuple[str, str] | None,

@@ -25,6 +25,11 @@ async def until(true: Callable[[], object], within: float = 10) -> None:
             await asyncio.sleep(0.01)
 
 
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the child's own log says: asyncio too may say something of processes, other tests' among them."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("test")]
+
+
 async def test_it_comes_up_and_is_ended() -> None:
     ports: list[int] = []
     one = child(UP + STAY, ports)
@@ -48,20 +53,20 @@ async def test_a_dead_child_is_started_again_and_its_last_words_are_told(caplog:
     await until(lambda: one.restarts >= 2)
     await one.close()
     assert len(ports) >= 2
-    told = caplog.messages
-    assert "ended with exit code 3" in told[0]
-    assert "starting it again in 0.2 s" in told[0]
-    assert "starting it again in 0.4 s" in told[1]
+    said = told(caplog)
+    assert "ended with exit code 3" in said[0]
+    assert "starting it again in 0.2 s" in said[0]
+    assert "starting it again in 0.4 s" in said[1]
 
 
 async def test_last_words(caplog: pytest.LogCaptureFixture) -> None:
     one = child("sys.stderr.write('out of memory\\n'); os.kill(os.getpid(), 9)")
     one.start()
-    await until(lambda: caplog.messages)
+    await until(lambda: told(caplog))
     assert one.reason is not None
     assert "did not come up" in one.reason
     assert "out of memory" not in one.reason  # clients are told the reason
-    assert any("it last said: out of memory" in message for message in caplog.messages)
+    assert any("it last said: out of memory" in message for message in told(caplog))
     assert "being started again" in one.reason
     await one.close()
 
@@ -69,8 +74,8 @@ async def test_last_words(caplog: pytest.LogCaptureFixture) -> None:
 async def test_one_that_does_not_come_up_in_time_is_ended(caplog: pytest.LogCaptureFixture) -> None:
     one = child("time.sleep(60)", startup_timeout=0.3)
     one.start()
-    await until(lambda: caplog.messages)
-    assert "did not come up within 0.3 s" in caplog.messages[0]
+    await until(lambda: told(caplog))
+    assert "did not come up within 0.3 s" in told(caplog)[0]
     await one.close()
 
 
@@ -78,8 +83,8 @@ async def test_one_that_does_not_come_up_in_time_is_ended(caplog: pytest.LogCapt
 async def test_one_that_does_not_say_its_port_is_ended(line: str, caplog: pytest.LogCaptureFixture) -> None:
     one = child(f"print({line!r}, flush=True)\n" + STAY)
     one.start()
-    await until(lambda: caplog.messages)
-    assert "said no port" in caplog.messages[0]
+    await until(lambda: told(caplog))
+    assert "said no port" in told(caplog)[0]
     await one.close()
 
 
@@ -87,8 +92,8 @@ async def test_one_that_cannot_be_run(caplog: pytest.LogCaptureFixture) -> None:
     log = logging.getLogger("test.child")
     one = Child("model x", ["/nowhere/python"], lambda port: None, startup_timeout=1, log=log)
     one.start()
-    await until(lambda: caplog.messages)
-    assert "could not be started: No such file" in caplog.messages[0]
+    await until(lambda: told(caplog))
+    assert "could not be started: No such file" in told(caplog)[0]
     await one.close()
 
 
