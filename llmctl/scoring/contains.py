@@ -29,8 +29,9 @@ class Contains:
     async def score(self, sample: Sample, output: Output, options: ScorerOptions) -> Score:
         """Raises Unscorable where nothing is expected."""
         assert isinstance(options, ContainsOptions)
-        if not (wanted := self._wanted(sample.expected if options.value is None else options.value)):
-            raise Unscorable("nothing is expected: the list is empty")
+        wanted = self._wanted(sample.expected if options.value is None else options.value)
+        if not any(wanted):
+            raise Unscorable("nothing is expected: the value is empty")
         text = output.text.casefold() if self.fold else output.text
         missing = [one for one in wanted if (one.casefold() if self.fold else one) not in text]
         value = self._value(len(wanted) - len(missing), len(wanted))

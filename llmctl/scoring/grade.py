@@ -129,9 +129,12 @@ async def _scored(entry: _Entry, sample: Sample, output: Output) -> tuple[Scored
 def _rendered(entry: _Entry, sample: Sample) -> ScorerOptions:
     known = known_of(sample)
     try:
-        return entry.options.model_copy(update={name: text.render(known) for name, text in entry.texts.items()})
+        texts = {name: text.render(known) for name, text in entry.texts.items()}
     except Exception as error:  # expressions in templates can raise anything
         raise Unscorable(f"{entry.metric}: the sample {sample.id} does not fit its options: {error}") from None
+    if empty := [name for name, text in texts.items() if text is None]:  # None would stand for the option's default
+        raise Unscorable(f"{entry.metric}: the sample {sample.id} has nothing for {', '.join(empty)}")
+    return entry.options.model_copy(update=texts)
 
 
 def known_of(sample: Sample) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from llmctl.guards.schema_check import Schema
+from llmctl.guards.schema_check import Exhausted, Schema
 from llmctl.model.json import UNDECODABLE, decode
 from llmctl.scoring.base import Output, Sample, Score, ScorerOptions, Tools
 
-_FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+_FENCE = re.compile(r"```(?:json)?[ \t]*+\n(.*?)```", re.DOTALL)
 MOST_BEGINNINGS = 50
 
 
@@ -42,7 +42,10 @@ class IsJson:
         return Score(float(fault is None), reason=(fault or "")[:200])
 
     def _fault(self, value: Any) -> str | None:
-        return self._schema.fault(value) if self._schema is not None else None
+        try:
+            return self._schema.fault(value) if self._schema is not None else None
+        except (Exhausted, RecursionError):
+            return "too deeply nested or too many alternatives to check"
 
 
 class ContainsJson(IsJson):

@@ -51,6 +51,7 @@ class Number:
 
 def read(text: str, take: Literal["last", "first", "only"]) -> float | None:
     """The number that a text says, or None."""
+    text = text.replace("\u2212", "-")  # the minus of typesetters
     if take == "last" and (marked := _MARKED.findall(text)):
         for piece in reversed(marked):
             if numbers := _NUMBER.findall(piece):

@@ -89,6 +89,8 @@ def _in_thread(function: Callable[..., Any], *arguments: Any) -> "asyncio.Future
             said, told = function(*arguments), done.set_result
         except Exception as error:  # whatever the user's code raises is the future's
             said, told = error, done.set_exception
+        except BaseException as error:  # functions have been seen to exit: this thread would end, and nobody be told
+            said, told = RuntimeError(f"{type(error).__name__}({error})"), done.set_exception
         with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(tell, told, said)
 
@@ -100,7 +102,9 @@ def _function(place: str, folder: Path) -> Callable[[str, dict[str, Any]], Any]:
     module, _, name = place.rpartition(":")
     try:
         loaded = _file(folder / module) if module.endswith(".py") else importlib.import_module(module)
-    except Exception as error:  # a module of the user's can raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module of the user's can raise anything, and has been seen to exit
         raise ValueError(f"function: {module} cannot be imported: {type(error).__name__}: {error}") from None
     found = getattr(loaded, name, None)
     if found is None:

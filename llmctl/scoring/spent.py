@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from llmctl.scoring.base import Output, Sample, Score, ScorerOptions, Tools, Unscorable
+from llmctl.scoring.refusal import blocked
 
 
 class LatencyOptions(ScorerOptions):
@@ -33,7 +34,7 @@ class Latency:
     async def score(self, sample: Sample, output: Output, options: ScorerOptions) -> Score:
         """Raises Unscorable where nobody measured."""
         assert isinstance(options, LatencyOptions)
-        return _spent(output.seconds, options.seconds, "s", "its latency")
+        return _spent(output, output.seconds, options.seconds, "s", "its latency")
 
 
 class Ttft(Latency):
@@ -42,7 +43,7 @@ class Ttft(Latency):
     async def score(self, sample: Sample, output: Output, options: ScorerOptions) -> Score:
         """Raises Unscorable where it was no stream."""
         assert isinstance(options, LatencyOptions)
-        return _spent(output.ttft, options.seconds, "s", "its time to first token (only streams have one)")
+        return _spent(output, output.ttft, options.seconds, "s", "its time to first token (only streams have one)")
 
 
 class Cost:
@@ -59,10 +60,12 @@ class Cost:
     async def score(self, sample: Sample, output: Output, options: ScorerOptions) -> Score:
         """Raises Unscorable where no price is known."""
         assert isinstance(options, CostOptions)
-        return _spent(output.cost.usd, options.usd, "US dollars", "its price")
+        return _spent(output, output.cost.usd, options.usd, "US dollars", "its price")
 
 
-def _spent(value: float | None, target: float, unit: str, what: str) -> Score:
+def _spent(output: Output, value: float | None, target: float, unit: str, what: str) -> Score:
+    if output.error and not blocked(output):  # what fails at once would pass as fast and cheap
+        raise Unscorable(f"there is no answer: {output.error}")
     if value is None:
         raise Unscorable(f"{what} is not known")
     over = f"{value:.4g} {unit}, over {target:g}" if value > target else ""

@@ -5,9 +5,11 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from llmctl.guards.schema_check import Schema
+from llmctl.guards.schema_check import Exhausted, Schema
 from llmctl.model.json import UNDECODABLE, decode, encode
 from llmctl.scoring.base import Output, Sample, Score, ScorerOptions, ToolCalled, Tools, Unscorable
+
+_UNREADABLE = (*UNDECODABLE, UnicodeEncodeError)
 
 
 class ValidToolCallsOptions(ScorerOptions):
@@ -78,10 +80,12 @@ def _fault(call: ToolCalled, known: dict[str, Any]) -> str:
         return f"there is no tool {call.name!r}"
     try:
         arguments = decode(call.arguments or "{}")
-    except UNDECODABLE:
+    except _UNREADABLE:
         return f"{call.name}: its arguments are no JSON"
     try:
         wrong = Schema(known[call.name]).fault(arguments) if known[call.name] is not None else None
+    except (Exhausted, RecursionError):
+        wrong = "too deeply nested or too many alternatives to check"
     except ValueError as error:
         raise Unscorable(f"the schema of {call.name}: {error}") from None
     return f"{call.name}: {wrong}" if wrong else ""
@@ -91,19 +95,19 @@ def _wanted(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, str):
         try:
             value = decode(value)
-        except UNDECODABLE:
+        except _UNREADABLE:
             value = None
     if not isinstance(value, list):
         raise Unscorable("no calls are expected: give `value`, or the dataset an expected column, as a list")
     found = []
     for one in value:
         call = one.get("function", one) if isinstance(one, dict) else {"name": one}
-        if not isinstance(call.get("name"), str):
+        if not isinstance(call, dict) or not isinstance(call.get("name"), str):
             raise Unscorable("an expected call has no name")
         arguments = call.get("arguments")
         try:
             found.append((call["name"], decode(arguments) if isinstance(arguments, str) else arguments))
-        except UNDECODABLE:
+        except _UNREADABLE:
             raise Unscorable(f"the expected arguments of {call['name']} are no JSON") from None
     return found
 
@@ -123,7 +127,7 @@ def _matched(wanted: list[tuple[str, Any]], calls: tuple[ToolCalled, ...]) -> fl
 def _same(arguments: Any, text: str) -> bool:
     try:
         return bool(encode(decode(text or "{}")) == encode(arguments)) or decode(text or "{}") == arguments
-    except UNDECODABLE:
+    except _UNREADABLE:
         return False
 
 

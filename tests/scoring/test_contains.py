@@ -25,3 +25,10 @@ def test_what_it_lacks_is_said() -> None:
         scored("contains", TEXT)
     with pytest.raises(Unscorable, match="empty"):
         scored("contains-all", TEXT, value=" , ")
+
+
+@pytest.mark.parametrize("kind", ["contains", "contains-any", "icontains-all"])
+@pytest.mark.parametrize("empty", ["", [], [""]])
+def test_an_empty_value_is_no_score(kind: str, empty: object) -> None:
+    with pytest.raises(Unscorable, match="nothing is expected"):
+        scored(kind, TEXT, empty)

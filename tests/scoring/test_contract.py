@@ -23,8 +23,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "edits": {"most": 3},
     "llm-rubric": {"value": "Is polite."},
 }
-LONG = ("a b " * 25_000, "answer" + " " * 50_000, "*" * 50_000, "\\boxed{" * 9_000, "{" * 50_000)
-TEXTS = ("", "42", "The answer is (B).", "ünï©ødé 日本語 \u200b", "\ud800", '{"a": [1, {"b": "}"}]}', *LONG)
+FENCE = "```" + "\n" * 50_000
+LONG = ("a b " * 25_000, "answer" + " " * 50_000, "*" * 50_000, "\\boxed{" * 9_000, "{" * 50_000, FENCE)
+DEEP = "[" * 60 + "]" * 60
+TEXTS = ("", "42", "The answer is (B).", "ünï©ødé 日本語 \u200b", "\ud800", '{"a": [1, {"b": "}"}]}', DEEP, *LONG)
 SAMPLE = Sample("1", {}, "The answer is 42", ("The answer is 42, as the book says.",))
 
 
@@ -35,7 +37,7 @@ def made(kind: str) -> tuple[Any, ScorerOptions]:
 
 
 def said(scorer: Any, options: ScorerOptions, text: str) -> Score | None:
-    call = ToolCalled("find", "{}")
+    call = ToolCalled("find", text)
     tool = {"function": {"name": "find", "parameters": {"type": "object"}}}
     output = Output(text, (call,), ({"role": "user", "content": "What?"},), (tool,), 0.5, 0.1, finish_reason="stop")
     try:

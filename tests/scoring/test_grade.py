@@ -128,3 +128,9 @@ def test_what_judges_cost_is_counted_also_where_they_give_no_score() -> None:
     assert found.judging.usd == pytest.approx(0.03)
     found = asyncio.run(Grader([Assertion.model_validate(listed[0])], asking).grade(SAMPLE, Output("broken")))
     assert found.judging.usd == 0.5
+
+
+def test_a_column_without_a_value_is_not_the_expected_one() -> None:
+    found = graded([{"kind": "contains", "value": "{{hint}}"}], "Paris", Sample("1", {"hint": None}, expected="Paris"))
+    assert found.scored[0].value is None
+    assert "has nothing for value" in found.scored[0].reason

@@ -28,3 +28,12 @@ def test_the_schema() -> None:
 )  # fmt: skip
 def test_contains_json(text: str, score: int) -> None:
     assert scored("contains-json", text, schema=SCHEMA).value == score
+
+
+@pytest.mark.parametrize("kind", ["is-json", "contains-json"])
+def test_a_schema_that_branches_without_end_is_not_fitted(kind: str) -> None:
+    again = {"type": "array", "items": {"$ref": "#/$defs/n"}}
+    schema = {"$defs": {"n": {"anyOf": [again, again, {"type": "string"}]}}, "$ref": "#/$defs/n"}
+    found = scored(kind, "[" * 60 + "1" + "]" * 60, schema=schema)
+    assert found.value == 0
+    assert "too deeply nested" in found.reason

@@ -38,3 +38,7 @@ def test_how_near_and_which() -> None:
     assert scored("number", "none", 1).reason == "says no number"
     with pytest.raises(Unscorable, match="no number is expected"):
         scored("number", "1", "many")
+
+
+def test_the_minus_of_typesetters() -> None:
+    assert scored("number", "It is \u22125.", -5).raw == -5

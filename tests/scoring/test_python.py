@@ -71,3 +71,12 @@ def test_a_score_out_of_range_is_none(folder: Path) -> None:
 def test_what_cannot_be_found_is_told(function: str, said: str, folder: Path) -> None:
     with pytest.raises(ValueError, match=said):
         scored("python", "x", function=function, folder=folder)
+
+
+def test_one_that_exits_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def f(output, context): raise SystemExit(3)")
+    with pytest.raises(Unscorable, match="SystemExit"):
+        scored("python", "x", function="mine.py:f", folder=tmp_path)
+    (tmp_path / "mine.py").write_text("raise SystemExit(3)")
+    with pytest.raises(ValueError, match="cannot be imported: SystemExit"):
+        scored("python", "x", function="mine.py:f", folder=tmp_path)

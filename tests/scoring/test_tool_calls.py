@@ -49,3 +49,10 @@ def test_none_expected_and_none_made() -> None:
     assert scored("tool-calls", calls(), []).value == 1
     with pytest.raises(Unscorable):
         scored("tool-calls", calls())
+
+
+def test_what_is_no_text_or_no_call() -> None:
+    assert scored("tool-calls", calls(("find", '"\ud800"')), [{"name": "find", "arguments": {}}]).value == 0
+    assert scored("valid-tool-calls", calls(("find", '{"city": "\ud800"}'))).value == 0
+    with pytest.raises(Unscorable, match="no name"):
+        scored("tool-calls", calls(), [{"function": "find"}])
