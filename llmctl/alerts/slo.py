@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from llmctl.alerts.notify import ReceiverOptions
+from llmctl.config.document import read_document
 from llmctl.config.explain import explain, nearest
 from llmctl.config.finding import Finding, KeyPath, nearest_mark, ordered
-from llmctl.config.resolve import Resolved, resolve
+from llmctl.config.resolve import Resolved
 from llmctl.config.secrets import Environment
 from llmctl.config.section import Extension, Name, Seconds, Section, Share
-from llmctl.config.yaml import parse
 from llmctl.errors import ConfigError
 
 Severity = Literal["page", "ticket"]
@@ -189,7 +189,7 @@ class Slos:
 
 def load(path: Path, env: Environment, histograms: Histograms) -> Slos:
     """Read and check. Raises ConfigError with every finding at once, `file:line: key: what to do`."""
-    resolved = _resolved(path, env)
+    resolved = read_document(path, env, "-c names it, and configs/slo.yaml is one to copy")
     try:
         file = _checked(_File, resolved.tree)
     except ValidationError as error:
@@ -226,22 +226,6 @@ def _named_alike(name: str, names: Collection[str]) -> str | None:
 def severities(slo: Slo) -> set[Severity]:
     """Those of a promise's alerts."""
     return {slo.severity, "ticket"} if isinstance(slo, RatioSlo) else {slo.severity}
-
-
-def _resolved(path: Path, env: Environment) -> Resolved:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(
-            [f"{path}: there is no such file; -c names it, and configs/slo.yaml is one to copy"]
-        ) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ConfigError([f"{path}: cannot be read ({reason})"]) from None
-    root, findings = parse(text, str(path))
-    if root is None or findings:
-        raise ConfigError(ordered(findings), [path])
-    return resolve(root, env)
 
 
 def _decoded(

@@ -193,15 +193,12 @@ def _ran(running: Coroutine[Any, Any, Any]) -> Any:
 async def _run(
     chosen: _Chosen, plan: Any, make: "Callable[[], Asker]", kinds: list[str], out: Path | None, target: str
 ) -> Any:
-    from llmctl.embedding.static import StaticEmbedder
     from llmctl.replay.run import Replay, about
     from llmctl.scoring.base import Assertion, Tools
     from llmctl.scoring.grade import Grader, Wrong
+    from llmctl.scoring.vectors import Vectors
 
-    embedder, clock, asker = StaticEmbedder(), SystemClock(), make()
-
-    async def embed(texts: Any) -> Any:
-        return [embedder.embed(text) for text in texts]
+    embed, clock, asker = Vectors().embed, SystemClock(), make()
 
     try:
         tools = Tools(Path(), Random(chosen.seed), None, embed)

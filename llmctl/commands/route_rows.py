@@ -6,8 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmctl.commands.rows import UNREADABLE, opened, read_rows
+from llmctl.commands.rows import read_rows
 from llmctl.errors import UsageError
+from llmctl.telemetry.rows import opened
 
 if TYPE_CHECKING:
     from llmctl.model.chat import Operation
@@ -40,7 +41,7 @@ def read(path: Path, strong: str, weak: str, traces: Path | None = None) -> list
 
 def _ids(path: Path) -> Iterator[str]:
     """Ids of rows without a prompt. What is wrong with the file is told when it is read for good."""
-    with suppress(*UNREADABLE), opened(path) as lines:
+    with suppress(UsageError), opened(path) as lines:
         for line in lines:
             with suppress(ValueError, RecursionError):
                 raw = json.loads(line)

@@ -1,8 +1,7 @@
-"""Models that scorers may ask, and vectors. A judgement that was paid for is kept as answers are."""
+"""Models that scorers may ask. A judgement that was paid for is kept as answers are."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -60,21 +59,3 @@ class Judges:
             raise Unscorable(f"the judge {name} does not answer: {found.error}: {found.detail}", found.cost)
         self._answers.put(target.identity, Kept(key, self.run, found))
         return Judged(found.output, found.cost)
-
-
-class Vectors:
-    """Texts as vectors of the embedder that comes with llmctl, loaded when it is first needed."""
-
-    def __init__(self) -> None:
-        self._embed: Callable[[str], Any] | None = None
-
-    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """Unit vectors of (256,)."""
-        if self._embed is None:
-            from llmctl.embedding import StaticEmbedder
-
-            embedder = StaticEmbedder()
-            await asyncio.to_thread(embedder.load)
-            self._embed = embedder.embed
-        embed = self._embed
-        return [embed(text).tolist() for text in texts]

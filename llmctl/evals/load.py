@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from llmctl.config.document import read_document
 from llmctl.config.explain import explain, nearest
 from llmctl.config.finding import Finding, KeyPath, Mark, nearest_mark, ordered
-from llmctl.config.resolve import Resolved, resolve
+from llmctl.config.resolve import Resolved
 from llmctl.config.secrets import Environment
 from llmctl.config.section import Section
-from llmctl.config.yaml import parse
 from llmctl.errors import ConfigError
 from llmctl.evals.promptfoo import from_promptfoo, imported, refused
 from llmctl.evals.prompts import Prompt, UnfitPrompt
@@ -21,6 +21,7 @@ from llmctl.evals.recorded import RecordedOptions
 from llmctl.evals.suite import SuiteConfig, VariantConfig
 from llmctl.evals.targets import TABLE
 
+ABSENT = "configs/evals/quickstart.yaml is one to copy"
 S = TypeVar("S", bound=Section)
 
 
@@ -47,7 +48,7 @@ class Suite:
 
 def load_suite(path: Path, env: Environment) -> Suite:
     """Read and check. Raises ConfigError with every finding at once."""
-    resolved = _of_promptfoo(path) if from_promptfoo(path) else read_yaml(path, env)
+    resolved = _of_promptfoo(path) if from_promptfoo(path) else read_document(path, env, ABSENT)
     try:
         config = strict(SuiteConfig, resolved.tree)
     except ValidationError as error:
@@ -67,21 +68,6 @@ def _of_promptfoo(path: Path) -> Resolved:
     if found.unsupported:
         raise refused(path, found.unsupported)
     return Resolved(found.tree, {(): Mark(str(path), 1)})
-
-
-def read_yaml(path: Path, env: Environment) -> Resolved:
-    """The file's values, with references resolved. Raises ConfigError for what cannot be read or is no YAML."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError([f"{path}: there is no such file; configs/evals/quickstart.yaml is one to copy"]) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ConfigError([f"{path}: cannot be read ({reason})"]) from None
-    root, findings = parse(text, str(path))
-    if root is None or findings:
-        raise ConfigError(ordered(findings), [path])
-    return resolve(root, env)
 
 
 def strict(model: type[S], raw: Mapping[str, Any]) -> S:

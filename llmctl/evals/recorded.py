@@ -1,11 +1,9 @@
 """Answers that lie in files, as a target: lines of JSON, results of `llmctl eval`, or a folder of records."""
 
-import gzip
-import zlib
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import msgspec
 from pydantic import Field
@@ -19,9 +17,9 @@ from llmctl.scoring.base import Unscorable
 from llmctl.scoring.recorded import output_of
 from llmctl.scoring.result import Result
 from llmctl.telemetry.reader import RecordReader
+from llmctl.telemetry.rows import raw_lines
 
 _RESULT = msgspec.json.Decoder(Result).decode
-_UNREADABLE = (OSError, EOFError, zlib.error)
 
 
 class RecordedOptions(Section):
@@ -74,7 +72,7 @@ class Recorded:
 
     def _lines(self, path: Path, digest: Any) -> Iterator[tuple[str, Answered]]:
         results = False
-        for number, line in read_lines(path):
+        for number, line in raw_lines(path):
             digest.update(line)
             try:
                 row = decode(line)
@@ -133,18 +131,6 @@ def of_result(result: Result) -> Answered:
         model=result.model,
         request_id=result.request_id,
     )
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not blank, with their numbers from 1; gzipped or not. Raises UsageError."""
-    try:
-        with path.open("rb") as file:
-            zipped = file.read(2) == b"\x1f\x8b"
-        with cast(BinaryIO, gzip.open(path, "rb")) if zipped else path.open("rb") as lines:
-            yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-    except _UNREADABLE as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise UsageError(f"{path}: cannot be read: {said}") from None
 
 
 def _records(folder: Path, digest: Any) -> Iterator[tuple[str, Answered]]:

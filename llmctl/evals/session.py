@@ -15,7 +15,7 @@ from llmctl.evals.answers import Answers, Write
 from llmctl.evals.asking import Patience
 from llmctl.evals.budget import Budget, Pace, Sleep
 from llmctl.evals.journal import JOURNAL, RESULTS, Journal, Place, head
-from llmctl.evals.judge import Judges, Vectors
+from llmctl.evals.judge import Judges
 from llmctl.evals.outcome import Grading, Outcomes
 from llmctl.evals.prepare import Prepared
 from llmctl.evals.run import Course, OnResult, Runner
@@ -23,6 +23,7 @@ from llmctl.evals.slots import Posed
 from llmctl.evals.targets import Asked, Looked
 from llmctl.scoring.base import Tools
 from llmctl.scoring.result import Run
+from llmctl.scoring.vectors import Vectors
 
 PRIVATE = ".answers"
 """Folder of a run's answers, beside its results, where runs to come shall not take them again."""

@@ -1,10 +1,10 @@
 """Asking a gateway from code: what is asked, what came of it, and the two ways, in this process or over HTTP."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import Struct, field
 
-from llmctl.model.chat import AnswerBody, Operation
+from llmctl.model.chat import AnswerBody, Operation, text_of
 from llmctl.model.json import JsonObject
 from llmctl.model.record import CacheKind, Record, State
 from llmctl.model.usage import NO_USAGE, UNPRICED, Cost, Usage
@@ -66,10 +66,7 @@ class Reply(Struct, frozen=True):
         if self.answer is None or not self.answer.choices:
             return ""
         choice = self.answer.choices[0]
-        content: Any = choice.message.content if choice.message is not None else choice.text
-        if isinstance(content, list):
-            return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-        return content or ""
+        return text_of(choice.message.content if choice.message is not None else choice.text)
 
 
 class Asker(Protocol):

@@ -12,7 +12,7 @@ from llmctl.gateway.gathered import Gathered
 from llmctl.model import chat
 from llmctl.model.chat import Answer, Operation
 from llmctl.model.json import UNDECODABLE, decode, encode
-from llmctl.model.record import CacheKind, State
+from llmctl.model.record import FROM_CACHE, CacheKind, State
 from llmctl.model.usage import NO_USAGE, UNPRICED, Cost
 from llmctl.net.endpoint import Endpoint
 from llmctl.net.pool import Pool
@@ -26,7 +26,6 @@ PATHS: dict[Operation, bytes] = {
     "embedding": b"/embeddings",
 }
 CACHE_KINDS: tuple[CacheKind, ...] = ("exact", "semantic", "shared", "stale", "miss", "refresh", "audit", "bypass")
-SERVED = frozenset({"exact", "semantic", "shared", "stale"})
 BLOCKED = frozenset({Blocked.code, GuardFailed.code, "content_filter"})
 _UNFIT = re.compile(r"[\x00-\x1f\x7f,]+")
 
@@ -147,7 +146,7 @@ class _Reading:
         if answer is None or trouble is not None:
             return Reply(_ident(head), state, seconds, trouble=trouble, ttft=ttft, model=model, cache=cached)
         served = model or answer.body.model or ""
-        usage = NO_USAGE if cached in SERVED else answer.usage  # the body tells what the answer once took
+        usage = NO_USAGE if cached in FROM_CACHE else answer.usage  # the body tells what the answer once took
         return Reply(
             _ident(head), "ok", seconds, answer.body, answer.raw, None, ttft, served, usage, _cost(head), cached
         )

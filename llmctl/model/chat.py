@@ -204,3 +204,10 @@ def chunk(raw: bytes) -> Chunk:
     """The chunk whose JSON is `raw`. Raises one of `json.UNDECODABLE` if it is not one."""
     raw.decode()
     return Chunk(raw, _BODY.decode(raw))
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content, whose parts are joined. Empty for what is neither a text nor a list of parts."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""

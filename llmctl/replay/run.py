@@ -14,6 +14,7 @@ from llmctl import __version__
 from llmctl.clock import Clock
 from llmctl.errors import StoreError
 from llmctl.gateway.asking import Asker, Call, Reply
+from llmctl.model.chat import text_of
 from llmctl.model.json import encode
 from llmctl.model.usage import UNPRICED, Cost
 from llmctl.replay.difference import Difference, Differences, calls_of, differ
@@ -21,7 +22,6 @@ from llmctl.replay.pace import Times, closed, open_loop
 from llmctl.replay.source import Before, Entry
 from llmctl.scoring.base import Embed, Output, Sample, ToolCalled
 from llmctl.scoring.grade import Grader
-from llmctl.scoring.recorded import text_of
 from llmctl.scoring.result import Result, Run, Scored
 
 RECORDED, REPLAYED = "recorded", "replayed"

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from llmctl.model.chat import AnswerBody, Choice, Message
+from llmctl.model.chat import AnswerBody, Choice, Message, text_of
 from llmctl.model.json import UNDECODABLE, JsonObject, decode, encode
 from llmctl.model.record import Record
 from llmctl.scoring.base import Output, Sample, ToolCalled, Unscorable
@@ -50,13 +50,6 @@ def output_of(record: Record) -> Output:
         failure,
         tuple(f"{one.direction}.{one.policy or one.guard}={one.action}" for one in record.guards if _acted(one.action)),
     )
-
-
-def text_of(content: Any) -> str:
-    """The text of a message's content, whose parts are joined."""
-    if isinstance(content, list):
-        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
 
 
 def _acted(action: str) -> bool:

@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import Field
 
 from llmctl.guards.asked.judge_prompts import defanged
+from llmctl.model.chat import text_of
 from llmctl.model.json import UNDECODABLE, JsonObject, decode
 from llmctl.model.usage import UNPRICED, Cost
 from llmctl.scoring.base import Ask, Output, Sample, ScorerOptions, Tools, Unscorable
-from llmctl.scoring.recorded import text_of
 
 _FENCED = re.compile(r"```(?:json)?\s*(\{.*?\})\s*```", re.DOTALL)
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)

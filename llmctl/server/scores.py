@@ -20,6 +20,7 @@ from llmctl.scoring.base import Assertion, Judged, Tools, Unscorable
 
 if TYPE_CHECKING:
     from llmctl.scoring.online import OnlineScores
+    from llmctl.scoring.vectors import Vectors
 
 JUDGE_WITHIN = 60.0
 EVALS = Principal("evals", "evals")
@@ -81,16 +82,10 @@ def online_scores(
     """The sink that scores; None where the configuration has no `evals`. Raises ConfigError with every finding."""
     if not loaded.config.evals:
         return None
-    from llmctl.embedding.static import StaticEmbedder
     from llmctl.scoring.grade import Grader, Wrong
     from llmctl.scoring.online import OnlineScores
 
-    embedder = StaticEmbedder()
-
-    async def embed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        return [embedder.embed(text).tolist() for text in texts]
-
-    tools = Tools(loaded.path.parent, random, asking.ask, embed)
+    tools = Tools(loaded.path.parent, random, asking.ask, Vectors().embed)
     graders, trouble = {}, []
     for name, config in loaded.config.evals.items():
         given = [_judged(one, config.judge) for one in config.scorers]

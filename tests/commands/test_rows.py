@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from llmctl.commands.rows import opened, read_rows
+from llmctl.commands.rows import read_rows
 from llmctl.errors import UsageError
+from llmctl.telemetry.rows import opened
 
 LINES = '{"n": 1}\n\n  \n{"n": "zwei \u00fc"}\n{"n": 3}'
 DEEP = "[" * 100_000

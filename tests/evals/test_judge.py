@@ -8,7 +8,7 @@ from llmctl.evals.answers import Answers
 from llmctl.evals.asking import Patience
 from llmctl.evals.budget import Pace
 from llmctl.evals.journal import Place
-from llmctl.evals.judge import FREE, Judges, Vectors
+from llmctl.evals.judge import FREE, Judges
 from llmctl.evals.targets import Asked
 from llmctl.gateway.asking import Trouble
 from llmctl.scoring.base import Judged, Unscorable
@@ -67,13 +67,3 @@ def test_a_judge_that_does_not_answer_or_is_not_there_scores_nothing(tmp_path: P
         asked(made)
     with pytest.raises(Unscorable, match="no target 'k' for judges to ask; it has j"):
         asyncio.run(made.ask("k", SAYS, {}))
-
-
-def test_vectors_are_unit_and_alike_for_what_is_alike() -> None:
-    near, same, far = asyncio.run(Vectors().embed(["a red car", "a red automobile", "tax law of France"]))
-
-    def dot(one: object, other: object) -> float:
-        return sum(a * b for a, b in zip(one, other, strict=True))  # type: ignore[call-overload]
-
-    assert dot(near, near) == pytest.approx(1, abs=1e-5)
-    assert dot(near, same) > dot(near, far)

@@ -28,5 +28,5 @@ def test_what_is_wrong_is_placed(data: bytes, said: str, tmp_path: Path) -> None
     path.write_bytes(data)
     with pytest.raises(UsageError, match=said):
         list(json_rows(path))
-    with pytest.raises(UsageError, match="no such file"):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
         list(json_rows(tmp_path / "b"))

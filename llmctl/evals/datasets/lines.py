@@ -10,8 +10,8 @@ from pydantic import Field
 from llmctl.config.section import Section
 from llmctl.errors import ConfigError, UsageError
 from llmctl.evals.datasets.base import DatasetOptions, Row
-from llmctl.evals.recorded import read_lines
 from llmctl.model.json import UNDECODABLE, decode
+from llmctl.telemetry.rows import raw_lines
 
 LONGEST_FIELD = 16 * 1024**2
 """Characters in a field of CSV; the csv module's own limit is for all its users, so it is only ever raised."""
@@ -41,7 +41,7 @@ class FileOptions(DatasetOptions):
 
 def jsonl_rows(path: Path) -> Iterator[Row]:
     """Each line an object. Raises ConfigError with file and line, UsageError for what cannot be read."""
-    for number, line in read_lines(path):
+    for number, line in raw_lines(path):
         where = f"{path}:{number}"
         try:
             found = decode(line)
@@ -128,7 +128,7 @@ def _renamed(row: Row, options: JoinOptions) -> Mapping[str, Any]:
 
 def _texts(path: Path) -> Iterator[str]:
     last = 0
-    for number, line in read_lines(path):
+    for number, line in raw_lines(path):
         # blank lines are passed over there; within quotes they count
         yield from ["\n"] * (number - last - 1)
         last = number
