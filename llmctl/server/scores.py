@@ -20,7 +20,6 @@ from llmctl.scoring.base import Assertion, Judged, Tools, Unscorable
 
 if TYPE_CHECKING:
     from llmctl.scoring.online import OnlineScores
-    from llmctl.scoring.vectors import Vectors
 
 JUDGE_WITHIN = 60.0
 EVALS = Principal("evals", "evals")
@@ -84,6 +83,7 @@ def online_scores(
         return None
     from llmctl.scoring.grade import Grader, Wrong
     from llmctl.scoring.online import OnlineScores
+    from llmctl.scoring.vectors import Vectors
 
     tools = Tools(loaded.path.parent, random, asking.ask, Vectors().embed)
     graders, trouble = {}, []
