@@ -40,6 +40,7 @@ VERBS = {
     "alerts": Verb("llmctl.commands.alerts", "app", "Rules that tell when promises (SLOs) are broken."),
     "dashboards": Verb("llmctl.commands.dashboards", "app", "Grafana dashboards of a gateway's metrics."),
     "eval": Verb("llmctl.commands.eval", "app", "Run evals: score variants over items, and compare them."),
+    "chaos": Verb("llmctl.commands.chaos", "app", "Fault drills: break things, see whether promises hold."),
     "top": Verb("llmctl.commands.top", "top", "Watch a running gateway in the terminal."),
     "traces": Verb("llmctl.commands.traces", "app", "List, show, export, compact and prune recorded exchanges."),
     "replay": Verb("llmctl.commands.replay", "replay", "Ask recorded requests again and compare what comes."),
